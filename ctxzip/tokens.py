@@ -99,13 +99,14 @@ class TiktokenCounter:
         ids = [self._encoding.encode_ordinary(piece) for piece in _pieces(text)]
         tokens = np.concatenate([np.array(piece, np.int64) for piece in ids])
         sizes = self._byte_lengths()[tokens]
-        starts = np.cumsum(sizes) - sizes
+        starts: IntArray = np.cumsum(sizes) - sizes
         if text.isascii():
             return starts
         # Bytes 10xxxxxx continue a character; every other byte begins one.
         data = np.frombuffer(text.encode(), np.uint8)
-        character: IntArray = np.cumsum((data & 0xC0) != 0x80, dtype=np.int64) - 1
-        return character[starts]
+        character = np.cumsum((data & 0xC0) != 0x80, dtype=np.int64) - 1
+        starts = character[starts]
+        return starts
 
     def _byte_lengths(self) -> IntArray:
         if self._lengths is None:
@@ -151,7 +152,8 @@ class HuggingFaceCounter:
     def starts(self, text: str) -> IntArray:
         """Character offset of each token: int64, shape (count(text),), never decreasing."""
         offsets = np.array(self._encode(text).offsets, np.int64).reshape(-1, 2)
-        return np.maximum.accumulate(offsets[:, 0])
+        starts: IntArray = np.maximum.accumulate(offsets[:, 0])
+        return starts
 
     def _encode(self, text: str) -> tokenizers.Encoding:
         return self._tokenizer.encode(_without_surrogates(text), add_special_tokens=False)
@@ -281,7 +283,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 @functools.cache
 def _one_class() -> Any:
-    import regex  # tiktoken depends on it
+    import regex  # a dependency of tiktoken
 
     return regex.compile(r"[\p{L}\p{M}]++|[^\s\p{L}\p{N}]++|\p{N}++|\s++")
 

@@ -138,7 +138,7 @@ def load(name: str) -> tuple[tiktoken.Encoding, npt.NDArray[np.uint8] | None]:
 
 def _read_vocabulary(name: str) -> tuple[dict[bytes, int], npt.NDArray[np.uint8]]:
     """Token bytes by rank, and their lengths; the format stands in ``ctxzip/data/README.md``."""
-    file = importlib.resources.files("ctxzip").joinpath("data", f"{name}.bpe.z")
+    file = importlib.resources.files("ctxzip") / "data" / f"{name}.bpe.z"
     try:
         raw = zlib.decompress(file.read_bytes())
     except (OSError, zlib.error) as error:
