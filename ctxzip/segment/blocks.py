@@ -1,0 +1,323 @@
+"""Blocks of a text: paragraphs, headings, list items, tables, code, told apart line by line.
+
+A small subset of CommonMark and GFM, chosen for text that a retriever returns: blocks may be cut
+off, markdown may be absent, lines may be hard-wrapped or may each stand for themselves. One pass
+over the lines, linear in the length of the text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import NamedTuple
+
+from ctxzip.units import Kind
+
+__all__ = ["Block", "blocks"]
+
+_WRAP = 160  # no one wraps prose by hand at more columns than this
+_CUT_HEADING = 400
+_LINE = re.compile(r"\S[^\n]*")
+_QUOTE = re.compile(r"(?:>[ \t]{0,3})+")
+_FENCE = re.compile(r"(`{3,})[^`\n]*$|(~{3,})[^\n]*$")
+_HEADING = re.compile(r"#{1,6}(?:[ \t]|$)")
+_ITEM = re.compile(
+    r"(?:[-*+•‣◦⁃▪●○]|\d{1,9}[.)]|\(?[a-zA-Z]\)|[a-z]\.|\((?:\d{1,3}|[ivxl]{1,5})\)|[ivxl]{1,5}[.)])"
+    r"(?:[ \t]+(?=\S)|$)"
+)
+_RULE = re.compile(r"[-*_=][-*_= \t]{2,}$")
+_DELIMITER = re.compile(r"[|:\- \t]+$")
+_KEY = re.compile(r"[A-Z\d][\w.'’()/-]{0,40}(?: [\w.'’()/&-]{1,40}){0,3} ?:(?:\s|$)")
+_LOG = re.compile(
+    r"[\[<(]?(?:\d{4}-\d\d-\d\d[T \]]|\d\d?:\d\d:\d\d)|\[[A-Z]+\]|(?:TRACE|DEBUG|INFO|WARN\w*|ERROR)\b"
+    r"|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d\d? \d\d:"
+)
+_CODE_LINE = re.compile(
+    r"[{};]\s*$|^\s*(?:def|class|import|from|return|if|for|while|else|elif|try|let|const|var|fn|func"
+    r"|public|private|static|\$|#include|//|>>>|@\w)\b|^\s*(?:\$ |//|>>> |</?\w)|\w\(.*\)\s*:?$|\S = \S"
+)
+_FRONT = re.compile(r"(?:[\w-]+[ \t]*:|[ \t]*- |[ \t]+\S|#|$)")
+_FIRST = frozenset("#`~|-*+=_<{[(•‣◦⁃▪●○0123456789")
+_DECODER = json.JSONDecoder()
+
+
+class Block(NamedTuple):
+    """One block.
+
+    Attributes:
+        start: first character, its marker included.
+        body: first character after a list marker or quote mark; ``start`` where there is none.
+        end: one past the last character that is not whitespace.
+        kind: a :class:`~ctxzip.units.Kind`.
+        requires: index of the table header among the blocks, or -1.
+    """
+
+    start: int
+    body: int
+    end: int
+    kind: Kind
+    requires: int = -1
+
+
+class _Line(NamedTuple):
+    start: int
+    body: int
+    end: int
+    indent: int
+
+
+def blocks(text: str) -> list[Block]:
+    """All blocks of ``text`` in order; only whitespace lies between them."""
+    return _Scanner(text).run()
+
+
+class _Scanner:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.out: list[Block] = []
+        self.lines: list[_Line] = []
+        self.item: _Line | None = None
+        self.last = 0
+        self.depth = 0
+        self.in_list = False
+        self.header = -1
+        self.no_json_before = 0
+        self.no_comment = False
+
+    def run(self) -> list[Block]:
+        text = self.text
+        position = self._front_matter()
+        while match := _LINE.search(text, position):
+            start, stop = match.span()
+            gap = text.count("\n", self.last, start)
+            indent = 0
+            if start and text[start - 1] != "\n":
+                line_start = text.rfind("\n", self.last, start) + 1 or self.last
+                indent = len(text[line_start:start].expandtabs(4))
+            if gap > 1:
+                self._flush()
+                self.header = -1
+            end = stop
+            while text[end - 1].isspace():
+                end -= 1
+            position = self._line(start, end, indent)
+            self.last = position = max(position, stop)
+        self._flush()
+        return self.out
+
+    def _line(self, start: int, end: int, indent: int) -> int:
+        """Take one line in; return where to go on, which may be lines further down."""
+        text, body, depth = self.text, start, 0
+        if text[start] == ">" and (quote := _QUOTE.match(text, start, end)):
+            body, depth = quote.end(), quote.group().count(">")
+        if depth != self.depth:
+            self._flush()
+            self.depth = depth
+        if body == end:
+            self._flush()
+            self._glue(start, end)
+            return end
+        line = _Line(start, body, end, indent)
+        if text[body] in _FIRST or text[body].isalpha():
+            done = self._special(line)
+            if done:
+                return done
+        if self.header >= 0 and text.find("|", body, end) >= 0:
+            self.out.append(Block(start, start, end, Kind.ROW, self.header))
+            return end
+        self.header = -1
+        self.lines.append(line)
+        return end
+
+    def _special(self, line: _Line) -> int:
+        """Handle a line that opens or is a block of its own; 0 if it is plain text."""
+        text, (start, body, end, indent) = self.text, line
+        first = text[body]
+        if first in "`~" and (fence := _FENCE.match(text, body, end)):
+            return self._fence(start, end, fence.group(1) or fence.group(2))
+        if first == "#" and end - body < _CUT_HEADING and _HEADING.match(text, body, end):
+            return self._emit(start, body, end, Kind.HEADING)
+        if first == "<" and text.startswith("<!--", body) and not self.no_comment:
+            close = text.find("-->", body)
+            if close >= 0:
+                return self._emit(start, start, close + 3, Kind.CODE)
+            self.no_comment = True
+        if first in "{[" and not self.lines and body >= self.no_json_before:
+            done = self._json(start, body)
+            if done:
+                return done
+        if first in "|:-" and self.lines and self._table_header(end, body):
+            return end
+        if first in "-*_=" and _RULE.match(text, body, end):
+            return self._rule(start, body, end, first)
+        marker = _ITEM.match(text, body, min(end, body + 40))
+        if marker and self._opens_item(marker.group().strip()):
+            self._flush()
+            self.in_list, self.header = True, -1
+            self.item = _Line(start, marker.end(), end, indent)
+            self.lines.append(self.item)
+            return end
+        return 0
+
+    def _opens_item(self, marker: str) -> bool:
+        if not self.lines or self.item is not None or marker in ("1.", "1)", "(1)", "a)", "(a)"):
+            return True
+        if not marker[0].isalnum() and marker[0] != "(":
+            return True
+        return self.text[self.lines[-1].end - 1] in ".:;!?"
+
+    def _emit(self, start: int, body: int, end: int, kind: Kind) -> int:
+        self._flush()
+        self.header = -1
+        self.out.append(Block(start, body, end, kind))
+        return end
+
+    def _glue(self, start: int, end: int) -> None:
+        """A quote mark alone on its line belongs to the block before it."""
+        if self.out:
+            self.out[-1] = self.out[-1]._replace(end=end)
+        else:
+            self.out.append(Block(start, start, end, Kind.SENTENCE))
+
+    def _fence(self, start: int, end: int, fence: str) -> int:
+        close = re.compile(rf"^[ \t>]*{fence[0]}{{{len(fence)},}}[ \t\r]*$", re.M)
+        match = close.search(self.text, end)
+        stop = match.end() if match else len(self.text)
+        while self.text[stop - 1].isspace():
+            stop -= 1
+        return self._emit(start, start, stop, Kind.CODE)
+
+    def _json(self, start: int, body: int) -> int:
+        text = self.text
+        try:
+            value, stop = _DECODER.raw_decode(text, body)
+        except json.JSONDecodeError as error:
+            # What lies before the error belongs to this attempt: retrying there is quadratic.
+            self.no_json_before = max(error.pos, body + 1)
+            return 0
+        except (ValueError, RecursionError):
+            self.no_json_before = len(text)
+            return 0
+        line_end = text.find("\n", stop)
+        rest = text[stop : len(text) if line_end < 0 else line_end]
+        large = isinstance(value, dict) or len(value) > 1 or "\n" in text[body:stop]
+        if rest.strip() or not value or not large:
+            self.no_json_before = stop
+            return 0
+        return self._emit(start, start, stop, Kind.CODE)
+
+    def _table_header(self, end: int, body: int) -> bool:
+        text, above = self.text, self.lines[-1]
+        if not _DELIMITER.match(text, body, end) or text.find("|", above.body, above.end) < 0:
+            return False
+        cells = text[body:end].strip().strip("|").split("|")
+        if not all(re.fullmatch(r"[ \t]*:?-+:?[ \t]*", cell) for cell in cells):
+            return False
+        if self.item is above or ("|" not in text[body:end]):
+            return False
+        self.lines.pop()
+        self._flush()
+        self.header = len(self.out)
+        self.out.append(Block(above.start, above.start, end, Kind.TABLE_HEADER))
+        return True
+
+    def _rule(self, start: int, body: int, end: int, first: str) -> int:
+        characters = set(self.text[body:end])
+        if len(characters - {" ", "\t"}) > 1:
+            return 0
+        underline = first in "=-" and characters == {first}
+        if underline and len(self.lines) == 1 and self.item is None and not self.header >= 0:
+            above = self.lines.pop()
+            return self._emit(above.start, above.body, end, Kind.HEADING)
+        return self._emit(start, body, end, Kind.SENTENCE)
+
+    def _front_matter(self) -> int:
+        """YAML between two ``---`` at the very start is one unit, so that it stays parseable."""
+        opening = re.match(r"---[ \t]*\r?\n", self.text)
+        if not opening:
+            return 0
+        position = opening.end()
+        for _ in range(200):
+            newline = self.text.find("\n", position)
+            stop = len(self.text) if newline < 0 else newline
+            line = self.text[position:stop].rstrip()
+            if line in ("---", "..."):
+                self._emit(0, 0, position + len(line), Kind.CODE)
+                self.last = stop
+                return stop
+            if newline < 0 or not _FRONT.match(line):
+                return 0
+            position = newline + 1
+        return 0
+
+    def _flush(self) -> None:
+        lines, item = self.lines, self.item
+        if not lines:
+            return
+        self.lines, self.item = [], None
+        if item is None and lines[0].indent == 0:
+            self.in_list = False
+        if item is None and not self.in_list and self._is_code(lines):
+            previous = self.out[-1] if self.out else None
+            if previous and previous.kind == Kind.CODE and self.text[previous.start - 1] in " \t":
+                self.out[-1] = previous._replace(end=lines[-1].end)
+            else:
+                self.out.append(Block(lines[0].start, lines[0].start, lines[-1].end, Kind.CODE))
+            return
+        for i, group in enumerate(_groups(self.text, lines)):
+            start, body, end = group[0].start, group[0].body, group[-1].end
+            if item is not None and i == 0:
+                self.out.append(Block(start, body, end, Kind.ITEM))
+            elif self.text[body] == "|" and self.text[end - 1] == "|" and end - body > 2:
+                self.out.append(Block(start, start, end, Kind.ROW))
+            else:
+                self.out.append(Block(start, body, end, Kind.SENTENCE))
+
+    def _is_code(self, lines: list[_Line]) -> bool:
+        if any(line.indent < 4 for line in lines):
+            return False
+        hits = sum(bool(_CODE_LINE.search(self.text, s, min(e, s + 200))) for s, _, e, _ in lines)
+        return hits * 2 >= len(lines)
+
+
+def _groups(text: str, lines: list[_Line]) -> list[list[_Line]]:
+    """Lines that make up one hard-wrapped paragraph, grouped; a line of its own is a group."""
+    if len(lines) == 1:
+        return [lines]
+    lengths = [line.end - line.body for line in lines]
+    # A few long lines (a URL, a table) do not make the others unwrapped.
+    long = sum(length > _WRAP for length in lengths)
+    width = 0 if long * 5 > len(lines) else max((x for x in lengths if x <= _WRAP), default=0)
+    starts = [text[line.body] for line in lines[1:]]
+    titled = len(starts) > 2 and not any(c.islower() for c in starts) and any(map(str.isupper, starts))
+    groups = [[lines[0]]]
+    for before, line, length in zip(lines, lines[1:], lengths, strict=False):
+        if _continues(text, before, line, min(length, 10**6), width, titled):
+            groups[-1].append(line)
+        else:
+            groups.append([line])
+    return groups
+
+
+def _continues(
+    text: str, before: _Line, line: _Line, length: int, width: int, titled: bool
+) -> bool:
+    """Whether the break between two lines is only a wrap."""
+    if not width or length > _WRAP or line.end - line.body > _WRAP:
+        return False
+    first, last = text[line.body], text[before.end - 1]
+    if first == "|" or _LOG.match(text, line.body, line.end):
+        return False
+    if not first.islower() and _KEY.match(text, line.body, line.end):
+        return False
+    if first.islower() and last not in ".!?:":
+        return width >= 30 or last == ","
+    if last == "," and not titled:
+        return True
+    if width < 40 and first < "\u2e80":
+        return False
+    if titled or (last in ".!?:" and not first.islower()):
+        return False
+    word = text[line.body : min(line.end, line.body + 40)].split(None, 1)[0]
+    # Who wraps at a width puts a word on the next line only if it no longer fits.
+    return length + 1 + (1 if first >= "\u2e80" else len(word)) > 0.85 * width

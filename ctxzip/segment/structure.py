@@ -1,0 +1,257 @@
+"""JSON documents as members that can be kept or dropped while the rest stays parseable.
+
+``json.loads`` decides what is JSON; after that brackets, commas and quotes are found and paired
+with array operations, so that neither size nor depth costs a Python loop.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ctxzip.units import BoolArray, IntArray, Kind, Units
+
+__all__ = ["JsonLayout", "json_members"]
+
+_SMALL = 40  # characters up to which an object or array is kept or dropped as a whole
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JsonLayout:
+    """The members of a JSON document and how to cut it down to some of them.
+
+    Attributes:
+        units: the n leaf members, kind ``JSON_MEMBER``, in source order: scalars with their key,
+            scalars in arrays, empty and small containers.
+    """
+
+    units: Units
+    _members: _Members
+    _pieces: _Pieces
+
+    def spans(self, selected: BoolArray) -> list[tuple[int, int]]:
+        """Slices of the source that hold exactly the selected members.
+
+        Args:
+            selected: bool, shape (n,), one entry per unit.
+
+        Returns:
+            ``(start, end)`` pairs in order; concatenated they are valid JSON (or JSON Lines)
+            with the selected members in their containers. Containers without a selected member
+            are left out, but for the outermost. The whole text if everything is selected.
+        """
+        members, pieces = self._members, self._pieces
+        before = np.concatenate(([0], np.cumsum(selected, dtype=np.int64)))
+        kept = before[members.high] > before[members.low]
+        kept[0] |= members.rooted
+        follows = before[members.low] > before[members.parent_low]
+        keep = kept[pieces.member] & (~pieces.comma | follows[pieces.member])
+        keep[pieces.always] = True
+        keep &= pieces.end > pieces.start
+        start, end = pieces.start[keep], pieces.end[keep]
+        if not len(start):
+            return []
+        joint = start[1:] == end[:-1]
+        first = np.concatenate(([True], ~joint))
+        last = np.concatenate((~joint, [True]))
+        return list(zip(start[first].tolist(), end[last].tolist(), strict=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Members:
+    """Leaves and containers: the leaves they hold as ``[low, high)``, in source order."""
+
+    low: IntArray
+    high: IntArray
+    parent_low: IntArray
+    rooted: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pieces:
+    """Slices that tile the source; each stands or falls with a member."""
+
+    start: IntArray
+    end: IntArray
+    member: IntArray
+    comma: BoolArray
+    always: IntArray
+
+
+def json_members(text: str) -> JsonLayout | None:
+    """Lay out a text that is JSON as a whole.
+
+    Args:
+        text: one JSON object or array, or JSON Lines (at least two lines, an object or array
+            each).
+
+    Returns:
+        None where the text is anything else, is nested too deeply for ``json.loads``, or has no
+        members.
+    """
+    stripped = text.strip(" \t\r\n")
+    if not stripped or stripped[0] not in "{[" or stripped[-1] not in "}]":
+        return None
+    lines = _is_json_lines(text)
+    if not lines and not _parses(stripped):
+        return None
+    return _layout(text, lines)
+
+
+def _parses(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict | list)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_json_lines(text: str) -> bool:
+    count = 0
+    for line in text.split("\n"):
+        stripped = line.strip(" \t\r")
+        if not stripped:
+            continue
+        if stripped[0] not in "{[" or not _parses(stripped):
+            return False
+        count += 1
+    return count > 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tokens:
+    """Brackets (1 opens, -1 closes) and commas (0) outside strings, a virtual pair around all."""
+
+    position: IntArray
+    kind: IntArray
+    before: IntArray  # one past the last character before the token that is not whitespace
+    opener: IntArray  # the opening bracket that a comma or closing bracket belongs to
+    closer: IntArray  # the closing bracket of an opening one
+
+
+def _tokens(text: str, lines: bool) -> _Tokens:
+    data = np.frombuffer(text.encode("latin-1", "replace"), np.uint8)
+    quotes = np.flatnonzero(data == 34)
+    if (data == 92).any():
+        plain = np.flatnonzero(data != 92)
+        # plain[k - 1] is the last character before the quote that is not a backslash.
+        last = plain[np.searchsorted(plain, quotes) - 1]
+        quotes = quotes[(quotes - last) % 2 == 1]
+    toggle = np.zeros(len(data), np.bool_)
+    toggle[quotes] = True
+    outside = ~np.logical_xor.accumulate(toggle)
+    kinds = np.zeros(256, np.int8)
+    kinds[[91, 123]], kinds[[93, 125]], kinds[44] = 1, -1, 2
+    found = kinds[data]
+    position = np.flatnonzero((found != 0) & outside)
+    kind = found[position].astype(np.int64)
+    kind[kind == 2] = 0
+    if lines:
+        ends = np.flatnonzero((np.cumsum(kind) == 0) & (kind == -1))[:-1]
+        position = np.insert(position, ends + 1, position[ends] + 1)
+        kind = np.insert(kind, ends + 1, 0)
+    position = np.concatenate(([-1], position, [len(data)]))
+    kind = np.concatenate(([1], kind, [-1]))
+    white = (data == 32) | (data == 9) | (data == 10) | (data == 13)
+    solid = np.flatnonzero(~white)
+    before = np.concatenate(([-1], solid))[np.searchsorted(solid, position)] + 1
+    opener, closer = _pairs(kind)
+    return _Tokens(position, kind, before, opener, closer)
+
+
+def _pairs(kind: IntArray) -> tuple[IntArray, IntArray]:
+    """The container of each token: sorted by depth, the tokens of a container are neighbours."""
+    depth = np.cumsum(kind) + (kind == -1)
+    small: npt.NDArray[np.integer] = depth.astype(np.int16) if depth.max() < 32768 else depth
+    order = np.argsort(small, kind="stable")
+    opens = kind[order] == 1
+    slot = np.maximum.accumulate(np.where(opens, np.arange(len(order)), 0))
+    opener = np.empty(len(kind), np.int64)
+    opener[order] = order[slot]
+    closer = np.full(len(kind), -1, np.int64)
+    closing = np.flatnonzero(kind == -1)
+    closer[opener[closing]] = closing
+    return opener, closer
+
+
+def _layout(text: str, lines: bool) -> JsonLayout | None:
+    tokens = _tokens(text, lines)
+    position, kind, before = tokens.position, tokens.kind, tokens.before
+    count = len(kind)
+    nonwhite = np.flatnonzero(
+        ~np.isin(np.frombuffer(text.encode("latin-1", "replace"), np.uint8), [32, 9, 10, 13])
+    )
+    slot = np.searchsorted(nonwhite, position + 1)
+    content = np.concatenate((nonwhite, [len(text)]))[slot]
+
+    # The member after an opening bracket or comma; nothing stands between [ and ].
+    at = np.flatnonzero(kind[:-1] >= 0)
+    following = kind[at + 1]
+    container = following == 1
+    exists = container | (before[at + 1] > position[at] + 1) & (before[at + 1] > content[at])
+    closer = np.where(container, tokens.closer[at + 1], -1)
+    finish = np.where(container, position[closer] + 1, before[at + 1])
+    leaf = ~container | (closer == at + 2) & (before[closer] == position[at + 1] + 1)
+    leaf |= container & (finish - content[at] <= _SMALL)
+    if not lines:
+        leaf[0] = False
+    # What lies inside a small container belongs to it.
+    change = np.zeros(count + 1, np.int64)
+    whole = leaf & container & exists
+    np.add.at(change, at[whole] + 1, 1)
+    np.add.at(change, closer[whole], -1)
+    visible = exists & (np.cumsum(change)[at] == 0)
+    at, container, closer, finish, leaf = (
+        array[visible] for array in (at, container, closer, finish, leaf)
+    )
+    if not leaf.any():
+        return None
+    units = Units(
+        start=content[at[leaf]],
+        end=finish[leaf],
+        kind=np.full(int(leaf.sum()), int(Kind.JSON_MEMBER), np.int64),
+        requires=np.full(int(leaf.sum()), -1, np.int64),
+    )
+    members = _members(tokens, at, closer, leaf, rooted=not lines)
+    return JsonLayout(units, members, _pieces(tokens, at, closer, leaf, container))
+
+
+def _members(
+    tokens: _Tokens, at: IntArray, closer: IntArray, leaf: BoolArray, rooted: bool
+) -> _Members:
+    before = np.concatenate(([0], np.cumsum(leaf)))
+    low = before[:-1]
+    last = np.where(leaf, at, closer)
+    high = before[np.searchsorted(at, last, side="right")]
+    # A parent's leaves begin where the first member after its bracket stands.
+    parent_low = before[np.searchsorted(at, tokens.opener[at])]
+    return _Members(low, high, parent_low, rooted)
+
+
+def _pieces(
+    tokens: _Tokens, at: IntArray, closer: IntArray, leaf: BoolArray, container: BoolArray
+) -> _Pieces:
+    position, kind, before = tokens.position, tokens.kind, tokens.before
+
+    def up_to(token: IntArray) -> IntArray:
+        """Whitespace before a comma stays with the member, before a closing bracket with that."""
+        return np.where(kind[token] == 0, position[token], before[token])
+
+    index = np.arange(len(at))
+    start = position[at] + 1
+    after_leaf = np.where(container, np.minimum(closer + 1, len(kind) - 1), at + 1)
+    end = np.where(leaf, up_to(after_leaf), position[at + 1] + 1)
+    commas = np.flatnonzero(kind[at] == 0)
+    nested = np.flatnonzero(~leaf)
+    close = closer[nested]
+    close_end = np.maximum(up_to(np.minimum(close + 1, len(kind) - 1)), position[close] + 1)
+    starts = np.concatenate((start, position[at[commas]], before[close], before[-1:]))
+    ends = np.concatenate((end, position[at[commas]] + 1, close_end, position[-1:]))
+    member = np.concatenate((index, commas, nested, [0]))
+    comma = np.zeros(len(starts), np.bool_)
+    comma[len(index) : len(index) + len(commas)] = True
+    order = np.lexsort((ends, starts))
+    always = np.flatnonzero(order == len(starts) - 1)
+    return _Pieces(starts[order], ends[order], member[order], comma[order], always)

@@ -1,0 +1,256 @@
+"""Words with exact offsets, in any script."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from ctxzip.units import BoolArray, IntArray
+
+__all__ = ["cores", "split", "split_within"]
+
+_SPACE, _RUN, _OPEN, _CLOSE, _DASH, _MARK, _TRIM = 1, 2, 4, 8, 16, 32, 64
+_RUNS = (
+    "\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff\ua9e0-\ua9ff\uaa60-\uaa7f\u3005-\u3007"
+    "\u3041-\u3096\u3099-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\uff66-\uff9f"
+)
+_MAX = 200
+_LETTER_CUT = re.compile(r"://|@|^www\.", re.I)
+Classes = npt.NDArray[np.uint8]
+
+
+@lru_cache(maxsize=1)
+def _table() -> Classes:
+    """Bit set of character classes for each code point of the BMP; one more for those above."""
+    table = np.zeros(0x10001, np.uint8)
+    for code in range(0x10000):
+        char = chr(code)
+        category = unicodedata.category(char)
+        bits = 0
+        if char.isspace():
+            bits = _SPACE
+        elif category in ("Ps", "Pi"):
+            bits = _OPEN | _TRIM
+        elif category in ("Pe", "Pf"):
+            bits = _CLOSE | _TRIM
+        elif category[0] == "M" or code in (0x200D, 0x200B, 0x200C, 0xFE0F, 0xFE0E):
+            bits = _MARK
+        elif category == "Pd":
+            bits = _TRIM
+        table[code] = bits
+    for char in ".,;:!?\u2026\u3001\u3002\uff0c\uff0e\uff1a\uff1b\uff01\uff1f\u30fb\u061f\u060c\u061b\u0964\u104a\u104b\u17d4":
+        table[ord(char)] |= _CLOSE | _TRIM
+    for char in "\"'`*_~|<>/\\":
+        table[ord(char)] |= _TRIM
+    for char in "\u2014\u2015":
+        table[ord(char)] |= _DASH | _CLOSE
+    for first, last in re.findall("(.)-(.)", _RUNS):
+        table[ord(first) : ord(last) + 1] |= _RUN
+    table[0x200B] |= _RUN | _CLOSE
+    return table
+
+
+def _classes(text: str) -> tuple[npt.NDArray[np.uint32], Classes]:
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    classes = _table()[np.minimum(codes, 0x10000)]
+    if len(codes) and not text.isascii():
+        classes[(codes >= 0x20000) & (codes < 0x40000)] |= _RUN
+        classes[(codes >= 0x1F3FB) & (codes <= 0x1F3FF)] |= _MARK
+    return codes, classes
+
+
+def split(
+    text: str, start: int = 0, end: int | None = None, language: str | None = None
+) -> tuple[IntArray, IntArray]:
+    """Split ``text[start:end]`` into words.
+
+    Closing punctuation stays with the word before it (also across a space, as in tokenised
+    text), opening brackets with the word behind. Numbers, contractions, e-mail addresses, URLs,
+    ids and emoji stay whole. Chinese, Japanese, Thai, Lao, Khmer and Burmese are segmented.
+
+    Returns:
+        Start and end offsets into ``text``, int64, shape (n,) each. Every character that is not
+        whitespace belongs to exactly one word; only whitespace lies between words.
+    """
+    stop = len(text) if end is None else end
+    starts, ends, _ = split_within(
+        text, np.array([start], np.int64), np.array([stop], np.int64), language
+    )
+    return starts, ends
+
+
+def split_within(
+    text: str, starts: IntArray, ends: IntArray, language: str | None = None
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Words of many spans in one pass: no word reaches over the edge of its span.
+
+    Args:
+        text: the text.
+        starts: int64, shape (m,), ascending.
+        ends: int64, shape (m,); the spans are disjoint.
+        language: ISO 639-1 code, or None.
+
+    Returns:
+        Start, end and index of the span, int64, shape (n,) each.
+    """
+    empty = np.zeros(0, np.int64)
+    if not len(starts) or ends[-1] <= starts[0]:
+        return empty, empty, empty
+    low, high = int(starts[0]), int(ends[-1])
+    part = text[low:high]
+    codes, classes = _classes(part)
+    size = len(codes)
+    inside = np.zeros(size + 1, np.int64)
+    np.add.at(inside, starts - low, 1)
+    np.add.at(inside, ends - low, -1)
+    space = ((classes & _SPACE) != 0) | (np.cumsum(inside[:-1]) <= 0)
+    forced = np.zeros(size, np.bool_)
+    forced[(starts - low)[starts < ends]] = True
+    cut = _cuts(part, codes, classes, space, language)
+    cut &= ~_glued(classes, codes)
+    begin = ~space
+    begin[1:] &= space[:-1] | cut[1:] | forced[1:]
+    word_start = np.flatnonzero(begin)
+    finish = ~space
+    finish[:-1] &= space[1:] | begin[1:]
+    word_end = np.flatnonzero(finish) + 1
+    word_start, word_end = _attach(part, classes, word_start, word_end, forced)
+    word_start, word_end = _capped(part, classes, word_start, word_end)
+    owner = np.searchsorted(starts, word_start + low, side="right") - 1
+    return word_start + low, word_end + low, owner.astype(np.int64)
+
+
+def _cuts(
+    text: str,
+    codes: npt.NDArray[np.uint32],
+    classes: Classes,
+    space: BoolArray,
+    language: str | None,
+) -> BoolArray:
+    """Where a word begins although no whitespace stands before it."""
+    size = len(codes)
+    cut = np.zeros(size, np.bool_)
+    if size < 2:
+        return cut
+    dash = (classes & _DASH) != 0
+    double = (codes[1:] == 45) & (codes[:-1] == 45)
+    dash[1:] |= double
+    dash[:-1] |= double
+    dots = codes == 46
+    triple = dots[2:] & dots[1:-1] & dots[:-2] if size > 2 else np.zeros(0, np.bool_)
+    if triple.any():
+        dash[2:] |= triple
+    dash |= codes == 0x2026
+    if dash.any():
+        plain = ~dash & ~space & ((classes & (_CLOSE | _MARK | _TRIM)) == 0)
+        cut[1:] |= dash[:-1] & plain[1:]
+        # An option such as --dry-run begins with its dashes.
+        leading = np.flatnonzero(cut)
+        for at in leading:
+            before = at - 1
+            while before >= 0 and dash[before]:
+                before -= 1
+            if before < 0 or space[before]:
+                cut[at] = False
+    if not text.isascii():
+        run = (classes & _RUN) != 0
+        if run.any():
+            cut[1:] |= run[1:] != run[:-1]
+            _cut_runs(text, run, cut, language)
+    return cut
+
+
+def _cut_runs(text: str, run: BoolArray, cut: BoolArray, language: str | None) -> None:
+    """Word boundaries inside scripts without spaces, by ICU's dictionaries."""
+    from icu4py.breakers import WordBreaker
+
+    edge = np.flatnonzero(np.diff(np.concatenate(([0], run.astype(np.int8), [0]))))
+    begins, ends = edge[::2].tolist(), edge[1::2].tolist()
+    # One call for all runs; code points above the BMP are replaced, for ICU counts in UTF-16.
+    joined = "\n".join(text[b:e] for b, e in zip(begins, ends, strict=True))
+    joined = re.sub("[\U00010000-\U0010ffff]", "\u4e00", joined)
+    marks = np.array([a for a, _ in WordBreaker(joined, language or "en").segments()], np.int64)
+    lengths = np.array(ends, np.int64) - np.array(begins, np.int64)
+    offset = np.concatenate(([0], np.cumsum(lengths + 1)[:-1]))
+    index = np.searchsorted(offset, marks, side="right") - 1
+    position = marks - offset[index]
+    good = position < lengths[index]
+    cut[np.array(begins, np.int64)[index[good]] + position[good]] = True
+
+
+def _glued(classes: Classes, codes: npt.NDArray[np.uint32]) -> BoolArray:
+    """Characters that may not begin a word: closing punctuation, marks, what follows an opening."""
+    glued = (classes & (_CLOSE | _MARK)) != 0
+    glued[1:] |= (classes[:-1] & _OPEN) != 0
+    glued[1:] |= codes[:-1] == 0x200D
+    return glued
+
+
+def _attach(
+    text: str, classes: Classes, starts: IntArray, ends: IntArray, forced: BoolArray
+) -> tuple[IntArray, IntArray]:
+    """Give punctuation that stands alone to its word, as in ``"we 're here ."``."""
+    if len(starts) < 2:
+        return starts, ends
+    open_count = np.concatenate(([0], np.cumsum((classes & _OPEN) != 0)))
+    close_count = np.concatenate(([0], np.cumsum((classes & _CLOSE) != 0)))
+    length = ends - starts
+    only_close = close_count[ends] - close_count[starts] == length
+    only_open = open_count[ends] - open_count[starts] == length
+    join = np.zeros(len(starts), np.bool_)
+    join[1:] = only_close[1:] | only_open[:-1]
+    join &= ~forced[starts]
+    for at in np.flatnonzero(join).tolist():
+        gap = text[ends[at - 1] : starts[at]]
+        if len(gap) > 1 or gap in ("\n", "\r"):
+            join[at] = False
+    keep = ~join
+    return starts[keep], ends[np.concatenate((keep[1:], [True]))]
+
+
+def _capped(
+    text: str, classes: Classes, starts: IntArray, ends: IntArray
+) -> tuple[IntArray, IntArray]:
+    """Cut words of absurd length (base64, minified code), never before a combining mark."""
+    long = np.flatnonzero(ends - starts > _MAX)
+    if not len(long):
+        return starts, ends
+    new_starts: list[int] = []
+    for at in long.tolist():
+        start, end = int(starts[at]), int(ends[at])
+        if end - start < 2048 and _LETTER_CUT.search(text[start : min(end, start + 100)]):
+            continue
+        position = start
+        while end - position > _MAX:
+            position += _MAX
+            while position < end and classes[position] & (_MARK | _CLOSE):
+                position += 1
+            if position < end:
+                new_starts.append(position)
+    extra = np.array(new_starts, np.int64)
+    return np.sort(np.concatenate((starts, extra))), np.sort(np.concatenate((ends, extra)))
+
+
+def cores(text: str, starts: IntArray, ends: IntArray) -> tuple[IntArray, IntArray]:
+    """The bare word within each word: without attached punctuation, quotes, brackets.
+
+    Returns:
+        Start and end, int64, shape (n,) each; equal where a word is nothing but punctuation.
+    """
+    if not len(starts):
+        return starts, ends
+    low, high = int(starts[0]), int(ends[-1])
+    codes, classes = _classes(text[low:high])
+    solid = (classes & (_TRIM | _SPACE)) == 0
+    size = len(codes)
+    index = np.arange(size, dtype=np.int64)
+    following = np.minimum.accumulate(np.where(solid, index, size)[::-1])[::-1]
+    preceding = np.maximum.accumulate(np.where(solid, index, -1))
+    first = np.minimum(following[starts - low] + low, ends)
+    last = np.maximum(preceding[ends - low - 1] + low + 1, first)
+    return first, last
