@@ -1,0 +1,115 @@
+"""Words and patterns that ``protect.soft`` keeps: data, no code to speak of.
+
+Every pattern begins with a literal or a small set of characters, for which Python's ``re`` skips
+quickly, and none can run over the same text twice: repetitions are bounded or stop at the very
+character with which the pattern begins.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["MEANING_WORDS", "PATTERNS"]
+
+# Without these a sentence says the opposite, or something where it said nothing.
+_NEGATIONS = """
+    not no never none nor neither nothing nobody nowhere cannot without except unless excluding
+    only hardly barely scarcely rarely seldom non unlikely impossible false
+    nicht kein keine keinen keinem keiner keines nie niemals niemand nichts ohne weder kaum außer
+    ausser sofern nirgends
+    ne pas jamais aucun aucune sans ni rien nul nulle sauf
+    nunca jamás ningún ninguna ninguno nada nadie sin tampoco salvo excepto
+    mai nessun nessuno nessuna niente nulla senza né neanche nemmeno neppure tranne
+    não jamais nenhum nenhuma ninguém sem nem exceto
+    niet geen nooit niets zonder noch tenzij behalve
+    не нет ни никогда никто ничего нельзя без кроме
+"""
+
+# Duty, permission and possibility; "will" because contracts and standards oblige with it.
+_MODALS = """
+    must shall should may might can could would will ought
+    muss müssen musste darf dürfen soll sollen sollte sollten kann können könnte könnten
+    doit doivent peut peuvent pourrait pourraient devrait devraient faut
+    debe deben puede pueden podría podrían debería deberían
+    deve devono può possono potrebbe potrebbero dovrebbe dovrebbero
+    devem pode podem poderia poderiam deveria deveriam
+    moet moeten mag mogen kan kunnen
+    должен должна должны можно может могут
+"""
+
+# "one" is left out, for it is mostly a pronoun.
+_NUMBERS = """
+    zero two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
+    sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety
+    hundred hundreds thousand thousands million millions billion billions trillion dozen dozens half
+    quarter twice percent
+"""
+
+_CONTRACTIONS = """
+    ain aren can couldn daren didn doesn don hadn hasn haven isn mayn mightn mustn needn oughtn shan
+    shouldn wasn weren won wouldn
+"""
+
+
+def _forms(words: str) -> set[str]:
+    return {form for word in words.split() for form in (word, word.capitalize(), word.upper())}
+
+
+MEANING_WORDS = frozenset(
+    _forms(_NEGATIONS + _MODALS + _NUMBERS)
+    | _forms(" ".join(f"{stem}{mark}t" for stem in _CONTRACTIONS.split() for mark in "'’"))
+)
+"""Words that carry negation, exception, modality or number, as written in running text."""
+
+_UNITS = (
+    r"%|‰|percent(?:age)?|per|pct|bps|thousand|million|billion|trillion|dozen|hundred|mn|bn|"
+    r"[ap]\.?m\b|o['’]clock|BCE?|CE|AD|UTC|GMT|CET|E[SD]T|P[SD]T|"
+    r"(?:milli|micro|nano|centi|deci|kilo|mega|giga)?(?:m(?:et(?:er|re))|gram|lit(?:er|re)|watt|"
+    r"volt|byte|bit|joule|hertz|ton(?:ne)?|second)s?|"
+    r"(?:minute|hour|day|week|month|quarter|year|decade|centur(?:y|ie)|mile|inch(?:e)?|yard|"
+    r"pound|ounce|degree|dollar|euro|cent|point|time|fold|people|person|patient|employee|acre|"
+    r"hectare|knot|calorie|pixel|token)s?|foot|feet|"
+    r"[kKMGTPmcdnµμ]?(?:[mgLlWVAJBbsNF]|Hz|Pa|Wh|eV|mol|bit|bps|iB)(?:[²³23]|/\w{1,3})?|"
+    r"mg/d[lL]|IU|ha|km/h|mph|kn|ft|in|lbs?|oz|rpm|px|pt|dpi|fps|°[CF]?|[KCF]|"
+    r"USD|EUR|GBP|JPY|CHF|CNY|INR|[€$£¥]|"
+    r"Prozent|Millionen|Milliarden|Mio|Mrd|Uhr|Jahre?n?|Euro|pour|millions?|milliards?|ans|"
+    r"por|millones|años|anos|milhões|per|milioni|miliardi|anni|miljoen|miljard|jaar|"
+    r"млн|млрд|тыс|руб|лет"
+)
+_MONTH = (
+    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|"
+    r"Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\.?"
+)
+_LABEL = (
+    r"(?:[Ss]ection|[Ff]ig(?:ure)?|[Tt]able|[Pp]ages?|[Cc]hapter|[Aa]rticle|[Aa]ppendix|[Ss]tep|"
+    r"[Pp]art|[Vv]ersion|[Tt]ype|[Pp]hase|[Ll]evel|[Vv]ol(?:ume)?|[Gg]rade|[Ss]tage|[Cc]lause|"
+    r"[Pp]aragraph|[Nn]o|[Nn]r|[Ee]q(?:uation)?|[Aa]rt|pp?)\.?"
+)
+_COMPARISON = (
+    r"(?:[Aa]t (?:least|most)|[Mm]ore than|(?:[Ll]ess|[Ff]ewer|[Gg]reater|[Hh]igher|[Ll]ower) than|"
+    r"[Uu]p to|[Aa]bout|[Aa]round|[Aa]pprox(?:imately|\.)?|[Nn]early|[Aa]lmost|[Oo]ver|[Uu]nder|"
+    r"[Bb]elow|[Aa]bove|[Bb]etween|[Ee]xactly|[Mm]inus|[Pp]lus)"
+)
+
+PATTERNS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"[0-9][)\]]?[ \u00a0\u202f]?(?:{_UNITS})(?!\w)",
+        r"[0-9]{1,2}(?:\.|st|nd|rd|th|er|º)? (?:de |of )?[^\W\d_]{3,10}\.?,? (?:de |del )?[0-9]{4}",
+        rf"{_MONTH} [0-9]",
+        rf"{_LABEL}[ \u00a0][0-9]",
+        rf"{_COMPARISON} [$€£¥]?[0-9]",
+        r"[A-Z]{1,5}(?:-[A-Z]{1,3})?[ \u00a0](?=[0-9])",
+        r"[$€£¥₹₽₩§#№±<>≤≥≈][ \u00a0]?[0-9]",
+        r"[0-9][ \u00a0\u202f]?[年月日時时点分秒歳岁円元万萬億亿兆千百人個个件名台回次倍割％%]+",
+        r"[NnHhOoUu](?:eeds?|eeded|as|ave|ad|ught|sed) to(?!\w)",
+        r"[Nn]['’][^\W\d_]+",
+        r"https?://[^\s<>\"]+",
+        r"`+[^`\n]+`+",
+        r"</?[A-Za-z!][^<>\n]{0,200}>",
+        r"\{\{[^{}\n]{1,80}\}\}|\$?\{[A-Za-z_][\w.]{0,60}\}|\{%[^{}\n]{1,80}%\}",
+        r"\[\^?[0-9][^\[\]\n]{0,30}\]",
+        r"[不没沒無无未勿莫]|な[いくし]|なかった|ません|ではな|ไม่|ห้าม",
+    )
+)
+"""Patterns that are kept: numbers with what belongs to them, addresses, code spans, and so on."""
