@@ -1,0 +1,5 @@
+"""``python -m ctxzip``."""
+
+from ctxzip.cli import script
+
+script()

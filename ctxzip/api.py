@@ -1,0 +1,211 @@
+"""The one-line door: ``compress`` and its siblings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from ctxzip.compressors import load
+from ctxzip.errors import InputError
+from ctxzip.types import Budget, Compression, Compressor, Document, Options, Request
+
+__all__ = ["Prompt", "acompress", "budget_of", "compress", "compress_many", "compressor_of"]
+
+Prompt: TypeAlias = (
+    "str | Document | Mapping[str, object] | Sequence[str | Document | Mapping[str, object]]"
+)
+
+
+def compress(
+    prompt: Prompt,
+    ratio: float | None = None,
+    *,
+    query: str | None = None,
+    target_tokens: int | None = None,
+    threshold: float | None = None,
+    compressor: str | Compressor = "auto",
+    options: Options | None = None,
+) -> Compression:
+    """Shorten text so that it answers as well.
+
+    Args:
+        prompt: a string, a document, or several: strings, :class:`Document` or mappings with the
+            keys ``text`` and optionally ``id``, ``title``, ``metadata``. Several share the budget.
+        ratio: fraction of tokens to keep in (0, 1], or above 1 a compression factor.
+        query: the question that the text shall answer.
+        target_tokens: hard ceiling in tokens on the whole result.
+        threshold: calibrated probability below which text is dropped.
+        compressor: a name that :func:`ctxzip.list_compressors` lists, ``"auto"``, or a compressor.
+        options: what is rarely set.
+
+    Returns:
+        The compressed text with its spans, tokens and provenance. Without any budget half of the
+        tokens stay.
+
+    Raises:
+        InputError: an argument cannot be used; the message names it.
+        BudgetError: hard-protected text alone exceeds the ceiling.
+    """
+    options = options if options is not None else Options()
+    budget = budget_of(ratio, target_tokens, threshold, options)
+    request = request_of(prompt, query, budget)
+    return compressor_of(compressor, options).compress_many([request])[0]
+
+
+def compress_many(
+    prompts: Sequence[Prompt],
+    ratio: float | None = None,
+    *,
+    queries: Sequence[str | None] | str | None = None,
+    target_tokens: int | None = None,
+    threshold: float | None = None,
+    compressor: str | Compressor = "auto",
+    options: Options | None = None,
+) -> list[Compression]:
+    """Compress several prompts, each under its own budget of the given size, in common batches.
+
+    Args:
+        prompts: each as for :func:`compress`.
+        ratio: as for :func:`compress`.
+        queries: one per prompt, or one for all.
+        target_tokens: as for :func:`compress`.
+        threshold: as for :func:`compress`.
+        compressor: as for :func:`compress`.
+        options: as for :func:`compress`.
+
+    Returns:
+        One result per prompt, in order, each the same as :func:`compress` gives.
+
+    Raises:
+        InputError: as for :func:`compress`, or as many queries as prompts are not given.
+        BudgetError: as for :func:`compress`.
+    """
+    if isinstance(prompts, str | Mapping | Document):
+        raise InputError(
+            f"prompts is one {type(prompts).__name__}.", hint="Give a sequence, or use compress()."
+        )
+    asked = [queries] * len(prompts) if queries is None or isinstance(queries, str) else queries
+    if len(asked) != len(prompts):
+        raise InputError(f"{len(asked)} queries for {len(prompts)} prompts.")
+    options = options if options is not None else Options()
+    budget = budget_of(ratio, target_tokens, threshold, options)
+    requests = [request_of(p, q, budget) for p, q in zip(prompts, asked, strict=True)]
+    return compressor_of(compressor, options).compress_many(requests)
+
+
+async def acompress(
+    prompt: Prompt,
+    ratio: float | None = None,
+    *,
+    query: str | None = None,
+    target_tokens: int | None = None,
+    threshold: float | None = None,
+    compressor: str | Compressor = "auto",
+    options: Options | None = None,
+) -> Compression:
+    """:func:`compress` in a worker thread, so that the event loop goes on."""
+    return await asyncio.to_thread(
+        compress,
+        prompt,
+        ratio,
+        query=query,
+        target_tokens=target_tokens,
+        threshold=threshold,
+        compressor=compressor,
+        options=options,
+    )
+
+
+def budget_of(
+    ratio: float | None, target_tokens: int | None, threshold: float | None, options: Options
+) -> Budget:
+    """The budget that the arguments of the one-line door mean."""
+    if ratio is not None and target_tokens is not None:
+        raise InputError(
+            f"Two ceilings at once: ratio={ratio!r} and target_tokens={target_tokens!r}.",
+            hint="Give one of them.",
+        )
+    if target_tokens is not None and (
+        isinstance(target_tokens, bool) or not isinstance(target_tokens, int) or target_tokens < 0
+    ):
+        raise InputError(f"target_tokens={target_tokens!r} is not a whole number of at least 0.")
+    return Budget(ratio, target_tokens, threshold, options.reserve, options.margin)
+
+
+def request_of(prompt: Prompt, query: str | None, budget: Budget) -> Request:
+    """One request from whatever the caller handed in."""
+    if query is not None:
+        check_text(query, "query")
+    trusted = isinstance(prompt, str)
+    items = [prompt] if isinstance(prompt, str | Document | Mapping) else prompt
+    if not isinstance(items, Sequence) or isinstance(items, bytes | bytearray):
+        raise InputError(
+            f"prompt is {type(prompt).__name__}, not text.",
+            hint="Give a string, documents, or mappings with a 'text'.",
+        )
+    documents = tuple(_document(item, i) for i, item in enumerate(items))
+    return Request(documents, query, budget, trusted)
+
+
+def _document(item: object, i: int) -> Document:
+    if isinstance(item, str):
+        item = Document(item)
+    elif isinstance(item, Mapping):
+        item = _from_mapping(item, i)
+    if not isinstance(item, Document):
+        raise InputError(
+            f"Document {i} is {type(item).__name__}, not text.",
+            hint="Give strings, ctxzip.Document, or mappings with a 'text'.",
+        )
+    check_text(item.text, f"the text of document {i}")
+    if item.title is not None:
+        check_text(item.title, f"the title of document {i}")
+    return item
+
+
+def _from_mapping(item: Mapping[str, object], i: int) -> Document:
+    if "text" not in item:
+        raise InputError(f"Document {i} has no 'text'; its keys are {sorted(map(str, item))}.")
+    identifier, title, metadata = item.get("id"), item.get("title"), item.get("metadata")
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise InputError(
+            f"The metadata of document {i} is {type(metadata).__name__}, not a mapping."
+        )
+    return Document(
+        text=item["text"],  # type: ignore[arg-type]  # checked with all other texts
+        id=None if identifier is None else str(identifier),
+        title=title,  # type: ignore[arg-type]
+        metadata=metadata if metadata is not None else {},
+    )
+
+
+def check_text(text: object, what: str) -> None:
+    """Raise InputError unless ``text`` is a string of whole Unicode characters."""
+    if not isinstance(text, str):
+        raise InputError(f"{what} is {type(text).__name__}, not a string.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{what} is not valid Unicode: a lone surrogate at character {error.start}.",
+            hint="Decode the bytes it came from with errors='replace'.",
+        ) from None
+
+
+def compressor_of(compressor: str | Compressor, options: Options) -> Compressor:
+    """The compressor that the caller means."""
+    if isinstance(compressor, str):
+        return load(compressor, options=options)
+    if not isinstance(compressor, Compressor):
+        raise InputError(
+            f"compressor={compressor!r} is neither a name nor a compressor.",
+            hint="See ctxzip.list_compressors().",
+        )
+    if options != Options():
+        raise InputError(
+            f"options are given beside the compressor object {compressor.name!r}, which has its"
+            " own.",
+            hint="Give them to ctxzip.load(name, options=...).",
+        )
+    return compressor

@@ -1,0 +1,112 @@
+"""From chosen spans to the result that the caller gets."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from types import MappingProxyType
+
+import numpy as np
+
+from ctxzip.choose import Chosen
+from ctxzip.prepare import Prepared
+from ctxzip.protect import unmap
+from ctxzip.render import pieces
+from ctxzip.score.base import UnitScores
+from ctxzip.types import CompressedDocument, Compression, ScoredUnit, Segment, Span
+from ctxzip.units import IntArray, ScoredUnits, overlapping
+
+__all__ = ["identity", "result_of"]
+
+
+def identity(prepared: Prepared, name: str, note: str) -> Compression:
+    """The input as it is, but for ``<keep>`` tags, with the reason why."""
+    spans = [[(0, len(p.text))] if p.text else [] for p in prepared.passages]
+    texts = [p.text for p in prepared.passages]
+    tokens = prepared.counter.count(prepared.assemble(texts))
+    kept = np.ones(sum(len(p.units) for p in prepared.passages), bool)
+    chosen = Chosen(spans, kept, tokens, (note,))
+    return result_of(prepared, name, None, chosen, (f"{name}: nothing to do, {note}",))
+
+
+def result_of(
+    prepared: Prepared,
+    name: str,
+    scores: UnitScores | None,
+    chosen: Chosen,
+    path: tuple[str, ...],
+) -> Compression:
+    """Render the chosen spans and collect what is to be said about them."""
+    begun = perf_counter()
+    texts = [pieces(p.text, s) for p, s in zip(prepared.passages, chosen.spans, strict=True)]
+    cuts = np.cumsum([len(p.units) for p in prepared.passages])[:-1]
+    documents = []
+    parts: list[Segment] = []
+    at = 0
+    for i, (passage, text, kept) in enumerate(
+        zip(prepared.passages, texts, np.split(chosen.kept, cuts), strict=True)
+    ):
+        spans = unmap(np.array(chosen.spans[i], np.int64).reshape(-1, 2), prepared.removed[i])
+        source_spans = tuple(Span(int(a), int(b)) for a, b in spans.tolist())
+        units: tuple[ScoredUnit, ...] | ScoredUnits = ()
+        relevance: float | None = None
+        if scores is not None:
+            hard = overlapping(passage.units, prepared.hard[i])
+            start, end = _original_units(prepared, i)
+            units = ScoredUnits(start, end, scores.units[i], kept, hard)
+            if scores.passages is not None:
+                relevance = float(scores.passages[i])
+        empty = not text and bool(passage.document.text)
+        if not (empty and prepared.options.drop_empty):
+            documents.append(
+                CompressedDocument((passage.document,), text, source_spans, relevance, units)
+            )
+        if text:
+            at = _segments(parts, at, i, source_spans, prepared)
+    joined = prepared.assemble(texts)
+    prepared.seconds["render"] = perf_counter() - begun
+    notes = (*(scores.notes if scores is not None else ()), *chosen.notes)
+    if not joined and prepared.tokens_before and not chosen.notes:
+        notes += ("nothing was kept: no unit fits the ceiling or reaches the threshold",)
+    return Compression(
+        text=joined,
+        documents=tuple(documents),
+        tokens_before=prepared.tokens_before,
+        tokens_after=chosen.tokens,
+        tokenizer=prepared.counter.name,
+        compressor=name,
+        path=path,
+        notes=notes,
+        ceiling=prepared.ceiling,
+        segments=tuple(parts),
+        seconds=MappingProxyType(prepared.seconds),
+    )
+
+
+def _original_units(prepared: Prepared, i: int) -> tuple[IntArray, IntArray]:
+    """Starts and ends of a passage's units in the original text."""
+    units, removed = prepared.passages[i].units, prepared.removed[i]
+    if not len(removed):
+        return units.start, units.end
+    gone = np.cumsum(removed[:, 1] - removed[:, 0])
+    # Where each tag was cut out, in clean offsets.
+    cut = removed[:, 0] - np.concatenate([[0], gone[:-1]])
+    shift = np.concatenate([[0], gone])
+    start = units.start + shift[np.searchsorted(cut, units.start, side="right")]
+    end = units.end + shift[np.searchsorted(cut, units.end, side="left")]
+    return start, end
+
+
+def _segments(
+    parts: list[Segment], at: int, i: int, spans: tuple[Span, ...], prepared: Prepared
+) -> int:
+    """Append the segments of one document; returns where the next begins."""
+    if at and prepared.options.separator:
+        parts.append(Segment(at, at + len(prepared.options.separator), -1, -1))
+        at = parts[-1].end
+    if prepared.prefixes[i]:
+        parts.append(Segment(at, at + len(prepared.prefixes[i]), i, -1))
+        at = parts[-1].end
+    for start, end in spans:
+        parts.append(Segment(at, at + end - start, i, start))
+        at += end - start
+    return at

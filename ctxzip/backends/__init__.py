@@ -1,0 +1,1 @@
+"""Where models run: framework at the edge, NumPy arrays inside."""

@@ -1,0 +1,255 @@
+"""The command line: parses, calls, prints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import ctxzip
+from ctxzip.errors import CtxzipError, InputError
+
+__all__ = ["main"]
+
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+
+_EPILOG = """\
+examples:
+  ctxzip compress handbook.md --query "How long is the warranty?" --ratio 0.3
+  cat a.txt b.txt | ctxzip compress --target-tokens 500
+  ctxzip compress *.md --query "..." --ratio 0.2 --json > result.json
+
+The text goes to standard output, a one-line summary to standard error.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns:
+        0 if it worked, 1 for input that cannot be compressed, 2 for wrong usage, 130 after Ctrl-C.
+    """
+    try:
+        arguments = _parser().parse_args(argv)
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+        return code
+    except CtxzipError as error:
+        _say(f"ctxzip: {error}")
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        _say("ctxzip: interrupted")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def script() -> NoReturn:
+    """Entry point of the ``ctxzip`` command."""
+    sys.exit(main())
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ctxzip", description="Send an LLM less text and get the same answer."
+    )
+    parser.add_argument("--version", action="version", version=f"ctxzip {ctxzip.__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    compress = commands.add_parser(
+        "compress",
+        help="shorten files or standard input",
+        description="Shorten text under a budget. Several files share it.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    compress.set_defaults(run=_compress)
+    compress.add_argument(
+        "files", nargs="*", metavar="FILE", help="text files; - is standard input (the default)"
+    )
+    compress.add_argument("-q", "--query", help="the question that the text shall answer")
+    ceiling = compress.add_mutually_exclusive_group()
+    ceiling.add_argument(
+        "-r", "--ratio", type=float, metavar="R",
+        help="fraction of tokens to keep (0.3), or a compression factor (4); default 0.5",
+    )  # fmt: skip
+    ceiling.add_argument(
+        "-t", "--target-tokens", type=int, metavar="N", help="hard ceiling in tokens"
+    )
+    compress.add_argument(
+        "--threshold",
+        type=float,
+        metavar="P",
+        help="drop what is less useful than this probability",
+    )
+    compress.add_argument(
+        "-c",
+        "--compressor",
+        default="auto",
+        metavar="NAME",
+        help='see "ctxzip compressors"; default auto',
+    )
+    compress.add_argument(
+        "--tokenizer",
+        default="o200k_base",
+        metavar="NAME",
+        help="encoding or OpenAI model that counts tokens; default o200k_base",
+    )
+    compress.add_argument(
+        "--granularity",
+        choices=["auto", "sentence", "word"],
+        default="auto",
+        help="what is dropped",
+    )
+    compress.add_argument(
+        "--protect",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="text that must survive; may be repeated",
+    )
+    compress.add_argument(
+        "--keep-tags",
+        action="store_true",
+        help="honour <keep>...</keep> in the input, which must be your own text",
+    )
+    compress.add_argument(
+        "--json", action="store_true", help="print the result with spans and counts as JSON"
+    )
+    compress.add_argument("-o", "--output", metavar="FILE", help="write there, whole or not at all")
+    listing = commands.add_parser("compressors", help="list what is installed and what each needs")
+    listing.set_defaults(run=_list)
+    return parser
+
+
+def _compress(arguments: argparse.Namespace) -> int:
+    names = arguments.files or ["-"]
+    documents = [ctxzip.Document(_read(name), id=None if name == "-" else name) for name in names]
+    options = ctxzip.Options(
+        tokenizer=arguments.tokenizer,
+        protect=tuple(arguments.protect),
+        keep_tags=arguments.keep_tags,
+        granularity=arguments.granularity,
+    )
+    if arguments.keep_tags and len(documents) > 1:
+        raise InputError(
+            "--keep-tags works on one text at a time.", hint=f"Got {len(documents)} files."
+        )
+    # One text is the caller's prompt; only there are <keep> tags honoured.
+    prompt = documents[0].text if arguments.keep_tags else documents
+    result = ctxzip.compress(
+        prompt,
+        arguments.ratio,
+        query=arguments.query,
+        target_tokens=arguments.target_tokens,
+        threshold=arguments.threshold,
+        compressor=arguments.compressor,
+        options=options,
+    )
+    text = (
+        json.dumps(_record(result), ensure_ascii=False, indent=2) if arguments.json else result.text
+    )
+    _write(text if text.endswith("\n") or not text else text + "\n", arguments.output)
+    for note in result.notes:
+        _say(f"ctxzip: note: {note}")
+    saved = result.tokens_before - result.tokens_after
+    _say(
+        f"ctxzip: {result.tokens_before:,} -> {result.tokens_after:,} tokens "
+        f"({result.ratio:.0%} kept, {saved:,} saved; {result.tokenizer}) "
+        f"by {result.compressor} in {sum(result.seconds.values()):.2f} s"
+    )
+    return 0
+
+
+def _read(name: str) -> str:
+    """A text file or standard input, as UTF-8."""
+    shown = "standard input" if name == "-" else name
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise InputError(f"{shown} cannot be read: {error.strerror or error}.") from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{shown} is not UTF-8 text (byte {error.start}).",
+            hint="Convert it first, for example with iconv.",
+        ) from None
+    if "\x00" in text:
+        raise InputError(f"{shown} is a binary file (it holds a NUL byte).")
+    return text
+
+
+def _write(text: str, output: str | None) -> None:
+    """To standard output, or to a file that is either written whole or left as it was."""
+    if output is None:
+        # Bytes, so that neither the terminal's encoding nor its newlines change the text.
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
+        return
+    target = Path(output)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        try:
+            partial.write_bytes(text.encode())
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{output} cannot be written: {error.strerror or error}.") from None
+
+
+def _record(result: ctxzip.Compression) -> dict[str, object]:
+    """A result as plain JSON values."""
+    return {
+        "text": result.text,
+        "tokens_before": result.tokens_before,
+        "tokens_after": result.tokens_after,
+        "ratio": result.ratio,
+        "ceiling": result.ceiling,
+        "tokenizer": result.tokenizer,
+        "compressor": result.compressor,
+        "path": result.path,
+        "notes": result.notes,
+        "seconds": dict(result.seconds),
+        "documents": [
+            {
+                "id": document.source.id,
+                "title": document.source.title,
+                "text": document.text,
+                "score": document.score,
+                "kept": document.kept,
+            }
+            for document in result.documents
+        ],
+        "segments": [segment._asdict() for segment in result.segments],
+    }
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    rows = ctxzip.list_compressors()
+    width = max(len(row.name) for row in rows)
+    for row in rows:
+        state = (
+            "ready"
+            if row.available
+            else f'needs {", ".join(row.needs)}: pip install "ctxzip[{row.extra}]"'
+        )
+        print(f"{row.name:<{width}}  {row.summary}  [{state}]")
+    return 0
+
+
+if __name__ == "__main__":
+    script()

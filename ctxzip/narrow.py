@@ -1,0 +1,255 @@
+"""Inside the units: choosing words where whole units do not fit.
+
+Soft-protected words (numbers, negations, modals, ids) rank above every other word of their unit,
+so they are never torn out of a unit of which anything is kept; only where the ceiling falls in
+the middle of a unit's protected words do some yield, and the result says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ctxzip import protect
+from ctxzip.choose import Chosen, SpanLists, count, with_hard
+from ctxzip.errors import BudgetError
+from ctxzip.prepare import Prepared
+from ctxzip.render import TextLayout
+from ctxzip.score.base import Scorer, ScoreRequest, UnitScores
+from ctxzip.segment import words as word_segmenter
+from ctxzip.select import Candidates, fit, prefix
+from ctxzip.units import BoolArray, FloatArray, IntArray, Kind, Units, Words, overlapping
+
+__all__ = ["choose_words", "shorten_next"]
+
+_DIVISIBLE = (Kind.SENTENCE, Kind.HEADING, Kind.ITEM)
+# A unit shortened to less than this fraction is rarely worth reading.
+_LEAST_SHARE = 0.4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Table:
+    """The words of one request, side by side.
+
+    Attributes:
+        passages: the words of each passage, whole units among them.
+        unit: unit of each word, counted over all passages, int64, shape (w,).
+        soft: bool, shape (w,).
+        candidates: the same words as they compete.
+    """
+
+    passages: tuple[Words, ...]
+    unit: IntArray
+    soft: BoolArray
+    candidates: Candidates
+
+
+def choose_words(
+    prepared: Prepared,
+    scorer: Scorer,
+    ask: ScoreRequest,
+    scores: UnitScores,
+    candidates: Candidates,
+    ceiling: int,
+) -> Chosen:
+    """Words from anywhere in the request.
+
+    Raises:
+        BudgetError: hard-protected text alone exceeds the ceiling.
+    """
+    none = np.zeros(len(candidates.score), bool)
+    divided = (candidates.eligible | candidates.forced) & _divisible(prepared)
+    whole = (candidates.eligible | candidates.forced) & ~divided
+    table = _table(prepared, scorer, ask, scores, candidates, divided, whole, none)
+    return _fit(prepared, table, ceiling, len(none))
+
+
+def shorten_next(
+    prepared: Prepared,
+    scorer: Scorer,
+    ask: ScoreRequest,
+    scores: UnitScores,
+    candidates: Candidates,
+    ceiling: int,
+    chosen: Chosen,
+) -> Chosen | None:
+    """``chosen`` with words of the units that would have come next.
+
+    Returns:
+        None where no further unit is worth shortening.
+    """
+    can = candidates.eligible & _divisible(prepared)
+    order = np.argsort(-candidates.score, kind="stable")
+    kept, room = chosen.kept, ceiling - chosen.tokens
+    if can.any() and not kept[order[can[order]][0]]:
+        # The best one is too long for the ceiling: better its words than whole lesser ones.
+        kept, room = candidates.required_by(candidates.forced), ceiling
+        order = order[can[order] & ~kept[order]]
+    else:
+        order = order[can[order] & ~kept[order]]
+        order = order[candidates.cost[order] * _LEAST_SHARE <= room]
+    if not len(order):
+        return None
+    upto = int(np.searchsorted(np.cumsum(candidates.cost[order]) * _LEAST_SHARE, room)) or 1
+    divided = np.zeros(len(can), bool)
+    divided[order[:upto]] = True
+    table = _table(prepared, scorer, ask, scores, candidates, divided, kept, kept)
+    try:
+        finer = _fit(prepared, table, ceiling, len(can))
+    except BudgetError:
+        return None
+    return finer if finer.kept.any() else None
+
+
+def _divisible(prepared: Prepared) -> BoolArray:
+    kinds = np.concatenate([np.zeros(0, np.int64), *(p.units.kind for p in prepared.passages)])
+    return np.isin(kinds, _DIVISIBLE)
+
+
+def _table(
+    prepared: Prepared,
+    scorer: Scorer,
+    ask: ScoreRequest,
+    scores: UnitScores,
+    units: Candidates,
+    divided: BoolArray,
+    whole: BoolArray,
+    forced: BoolArray,
+) -> _Table:
+    """Words of the ``divided`` units and the ``whole`` ones as they stand; others are out."""
+    first = np.cumsum([0, *(len(p.units) for p in prepared.passages)]).tolist()
+    parts = [
+        _words(p.text, p.units, divided[a:b], whole[a:b])
+        for p, a, b in zip(prepared.passages, first[:-1], first[1:], strict=True)
+    ]
+    value = scorer.words(ask, scores, parts)
+    unit = np.concatenate([w.unit + a for w, a in zip(parts, first[:-1], strict=True)])
+    group = np.repeat(np.arange(len(parts)), [len(w) for w in parts])
+    is_whole = np.concatenate([w.whole for w in parts])
+    hard = [overlapping(_as_units(w), h) for w, h in zip(parts, prepared.hard, strict=True)]
+    soft = np.zeros(len(unit), bool)
+    score = np.concatenate(value)
+    if prepared.options.protect_soft:
+        soft = np.concatenate(
+            [
+                overlapping(_as_units(w), protect.soft(p.text)) if len(w) else np.zeros(0, bool)
+                for w, p in zip(parts, prepared.passages, strict=True)
+            ]
+        )
+        score = _raise_soft(score, unit, soft & ~is_whole)
+    at = np.full(len(divided) + 1, -1)
+    at[unit[is_whole]] = np.flatnonzero(is_whole)
+    needs = units.requires[unit]
+    costs = [
+        prepared.cost(i, _leads(w), w.end) if len(w) else np.zeros(0, np.int64)
+        for i, w in enumerate(parts)
+    ]
+    return _Table(
+        passages=tuple(parts),
+        unit=unit,
+        soft=soft,
+        candidates=Candidates(
+            score=score,
+            cost=np.concatenate(costs),
+            forced=np.concatenate(hard) | (forced[unit] & is_whole),
+            group=group,
+            requires=np.where((needs >= 0) & is_whole, at[needs], -1),
+            opening=units.opening,
+            eligible=np.ones(len(unit), bool),
+        ),
+    )
+
+
+def _raise_soft(score: FloatArray, unit: IntArray, soft: BoolArray) -> FloatArray:
+    """Lift soft words just above the best word of their unit."""
+    if not soft.any():
+        return score
+    best = np.full(int(unit.max()) + 1, -np.inf)
+    np.maximum.at(best, unit, score)
+    step = 1e-9 * max(1.0, float(np.abs(score).max()))
+    return np.where(soft, best[unit] + step, score)
+
+
+def _words(text: str, units: Units, divided: BoolArray, whole: BoolArray) -> Words:
+    """Words of the divided units and one entry for each whole one, in source order."""
+    if divided.sum() > 32 or divided.sum() * 4 > len(units):
+        start, end = word_segmenter.split(text)
+    else:
+        found = [
+            word_segmenter.split(text, int(units.start[i]), int(units.end[i]))
+            for i in np.flatnonzero(divided)
+        ]
+        none = np.zeros(0, np.int64)
+        start = np.concatenate([none, *(s for s, _ in found)])
+        end = np.concatenate([none, *(e for _, e in found)])
+    # Where a word runs over the edge of a unit it is cut there.
+    start, end = np.union1d(start, units.start), np.union1d(end, units.end)
+    unit = np.searchsorted(units.start, start, side="right") - 1
+    inside = divided[unit] if len(unit) else np.zeros(0, bool)
+    alone = np.flatnonzero(whole)
+    start = np.concatenate([start[inside], units.start[alone]])
+    end = np.concatenate([end[inside], units.end[alone]])
+    unit = np.concatenate([unit[inside], alone])
+    flag = np.concatenate([np.zeros(int(inside.sum()), bool), np.ones(len(alone), bool)])
+    order = np.argsort(start, kind="stable")
+    return Words(start[order], end[order], unit[order], flag[order])
+
+
+def _as_units(words: Words) -> Units:
+    zero = np.zeros(len(words), np.int64)
+    return Units(words.start, words.end, zero, zero - 1)
+
+
+def _leads(words: Words) -> IntArray:
+    """Where the whitespace before each word begins, as far as it will be kept."""
+    before = np.concatenate([[0], words.end[:-1]])
+    far = np.concatenate([[words.unit[0] > 0], np.diff(words.unit) > 1])
+    return np.where(far, np.maximum(words.start - 1, 0), before)
+
+
+def _spans(prepared: Prepared, table: _Table, selected: BoolArray) -> SpanLists:
+    cuts = np.cumsum([len(w) for w in table.passages])[:-1]
+    result: SpanLists = []
+    for i, (words, part) in enumerate(zip(table.passages, np.split(selected, cuts), strict=True)):
+        if not part.any():
+            result.append([])
+        elif isinstance(prepared.layouts[i], TextLayout):
+            layout = TextLayout(prepared.passages[i].text, _as_units(words))
+            result.append(with_hard(prepared, i, layout.spans(part)))
+        else:  # a JSON document: its members stand whole
+            members = np.zeros(len(prepared.passages[i].units), bool)
+            members[words.unit[part]] = True
+            result.append(prepared.layouts[i].spans(members))
+    return result
+
+
+def _fit(prepared: Prepared, table: _Table, ceiling: int, n_units: int) -> Chosen:
+    """Fill the ceiling with words; BudgetError where the forced ones alone exceed it."""
+    some = table.candidates
+    fitted = fit(
+        lambda budget: prefix(some, budget, prepared.options.min_per_document),
+        lambda selected: count(prepared, _spans(prepared, table, selected)),
+        ceiling,
+        slack=max(0, ceiling // 100),
+        most=int(some.cost.sum() + some.opening.sum()),
+    )
+    if fitted is None:
+        forced = some.required_by(some.forced)
+        needed = count(prepared, _spans(prepared, table, forced))
+        raise BudgetError(
+            f"The hard-protected text alone takes {needed} tokens; the ceiling is {ceiling}.",
+            needed=needed,
+            ceiling=ceiling,
+            hint=f"Allow at least {needed} tokens, or protect less.",
+        )
+    kept = np.zeros(n_units, bool)
+    kept[table.unit[fitted.selected]] = True
+    torn = table.soft & ~fitted.selected & kept[table.unit]
+    notes: tuple[str, ...] = ()
+    if torn.any():
+        notes = (
+            f"the ceiling was too tight for {int(torn.sum())} soft-protected words "
+            "(numbers, negations, ids) in sentences that are partly kept",
+        )
+    return Chosen(_spans(prepared, table, fitted.selected), kept, fitted.tokens, notes)

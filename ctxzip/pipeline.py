@@ -1,0 +1,145 @@
+"""START HERE: the way of a request, in order.
+
+    prepare   documents       → units, token counts, protected spans     prepare.py
+    score     units, query    → usefulness per unit                      score/
+    select    scores, costs   → chosen units under the ceiling           select.py, here
+    render    chosen units    → text, spans, offsets                     render.py, here
+
+Whole units (sentences, rows, members) are chosen first. Where the ceiling asks for more, the words
+of the units that would come next are scored and the most telling of them fill what room is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from time import perf_counter
+
+import numpy as np
+
+from ctxzip.assemble import identity, result_of
+from ctxzip.choose import Chosen, candidates_of, choose_units
+from ctxzip.errors import InputError
+from ctxzip.narrow import choose_words, shorten_next
+from ctxzip.prepare import Prepared, prepare
+from ctxzip.score.base import Scorer, ScoreRequest, UnitScores
+from ctxzip.select import Candidates
+from ctxzip.types import Budget, Compression, Document, Options, Request
+
+__all__ = ["Pipeline"]
+
+DEFAULT_RATIO = 0.5
+
+
+class Pipeline:
+    """An extractive compressor: a scorer and the stages around it. Thread-safe.
+
+    Args:
+        name: the compressor's name, repeated in its results.
+        scorer: how units and words are scored.
+        options: what is rarely set.
+    """
+
+    def __init__(self, name: str, scorer: Scorer, options: Options | None = None) -> None:
+        self.name = name
+        self.scorer = scorer
+        self.options = options if options is not None else Options()
+
+    def compress(
+        self,
+        documents: Sequence[Document],
+        *,
+        query: str | None = None,
+        budget: Budget | None = None,
+    ) -> Compression:
+        """Compress one request; half of the tokens stay where there is no budget."""
+        request = Request(tuple(documents), query, budget if budget is not None else Budget())
+        return self.compress_many([request])[0]
+
+    def compress_many(self, requests: Sequence[Request]) -> list[Compression]:
+        """Compress several requests; the model sees them in common batches.
+
+        Raises:
+            BudgetError: hard-protected text alone exceeds a ceiling.
+            InputError: a threshold for a scorer without calibrated scores.
+        """
+        prepared = [prepare(self._budgeted(request), self.options) for request in requests]
+        done: list[Compression | None] = [self._untouched(one) for one in prepared]
+        todo = [i for i, result in enumerate(done) if result is None]
+        asked = [
+            ScoreRequest(prepared[i].passages, prepared[i].request.query, self.options.language)
+            for i in todo
+        ]
+        begun = perf_counter()
+        scores = self.scorer.units(asked) if asked else []
+        spent = perf_counter() - begun
+        size = sum(len(p.text) for request in asked for p in request.passages) or 1
+        for i, ask, score in zip(todo, asked, scores, strict=True):
+            # A batch is scored as one; each request is charged by its share of the text.
+            share = sum(len(p.text) for p in ask.passages) / size
+            prepared[i].seconds["score"] = spent * share
+            done[i] = self._one(prepared[i], ask, score)
+        return [result for result in done if result is not None]
+
+    def warmup(self) -> None:
+        """Load what the first call would load."""
+        self.scorer.warmup()
+
+    def close(self) -> None:
+        """Release what was loaded."""
+        self.scorer.close()
+
+    def _budgeted(self, request: Request) -> Request:
+        budget = request.budget
+        if budget.threshold is not None and not self.scorer.calibrated:
+            raise InputError(
+                f"threshold={budget.threshold!r} needs calibrated scores, which compressor "
+                f"{self.name!r} has none of.",
+                hint="Give a ratio or target_tokens, or choose another compressor.",
+            )
+        if budget.ratio is None and budget.tokens is None and budget.threshold is None:
+            return replace(request, budget=replace(budget, ratio=DEFAULT_RATIO))
+        return request
+
+    def _untouched(self, prepared: Prepared) -> Compression | None:
+        """The input as it is, where nothing asks for less."""
+        budget, before = prepared.request.budget, prepared.tokens_before
+        if not before:
+            return identity(prepared, self.name, "the input is empty")
+        if budget.threshold is None and prepared.ceiling is not None and prepared.ceiling >= before:
+            note = f"the input of {before} tokens already fits the ceiling of {prepared.ceiling}"
+            return identity(prepared, self.name, note)
+        return None
+
+    def _one(self, prepared: Prepared, ask: ScoreRequest, scores: UnitScores) -> Compression:
+        """Select and render one request."""
+        begun = perf_counter()
+        ceiling = prepared.tokens_before
+        if prepared.ceiling is not None:
+            ceiling = min(ceiling, prepared.ceiling)
+        granularity = prepared.options.granularity
+        if granularity == "auto" and not ask.query and self.scorer.words_first:
+            granularity = "word"
+        candidates = candidates_of(prepared, scores.units)
+        path = [f"{self.name}: whole units under {ceiling} tokens"]
+        chosen: Chosen | None = None
+        if granularity != "word":
+            chosen = choose_units(prepared, candidates, ceiling)
+        if granularity == "word" or chosen is None:
+            path = [f"{self.name}: words under {ceiling} tokens"]
+            chosen = choose_words(prepared, self.scorer, ask, scores, candidates, ceiling)
+        elif granularity == "auto" and _wastes(chosen, candidates, ceiling):
+            finer = shorten_next(prepared, self.scorer, ask, scores, candidates, ceiling, chosen)
+            if finer is not None:
+                path.append("words of the next best units, in the room that was left")
+                chosen = finer
+        prepared.seconds["select"] = perf_counter() - begun
+        return result_of(prepared, self.name, scores, chosen, tuple(path))
+
+
+def _wastes(chosen: Chosen, candidates: Candidates, ceiling: int) -> bool:
+    """Whether whole units use the ceiling badly: much is left over, or the best one did not fit."""
+    if ceiling - chosen.tokens > max(4, 0.12 * ceiling):
+        return True
+    best = np.where(candidates.eligible, candidates.score, -np.inf)
+    return len(best) > 0 and not chosen.kept[int(best.argmax())]

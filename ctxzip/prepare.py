@@ -1,0 +1,188 @@
+"""A request made ready: segmented, counted once, its protected spans found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from ctxzip import protect, tokens
+from ctxzip.errors import InputError
+from ctxzip.render import Layout, TextLayout
+from ctxzip.segment import sentences, structure
+from ctxzip.types import Options, Request
+from ctxzip.units import IntArray, Passage
+
+__all__ = ["Prepared", "prepare"]
+
+
+@dataclass(slots=True, eq=False)
+class Prepared:
+    """One request, ready to be scored.
+
+    Attributes:
+        request: as the caller made it.
+        options: as the caller made them.
+        counter: counts tokens as the target LLM does.
+        passages: clean texts with their units.
+        layouts: how each passage's units become text again.
+        hard: hard-protected spans of each clean text, int64, shape (m, 2).
+        removed: where tags were cut out of each text, int64, shape (t, 2), in original offsets.
+        starts: first character of each token of each clean text, or None for an opaque counter.
+        prefixes: what is rendered before each document (its title), counted.
+        tokens_before: tokens of the assembled input.
+        ceiling: most tokens that the assembled output may have; None where only a threshold rules.
+        seconds: time per stage so far.
+    """
+
+    request: Request
+    options: Options
+    counter: tokens.TokenCounter
+    passages: tuple[Passage, ...]
+    layouts: tuple[Layout, ...]
+    hard: tuple[IntArray, ...]
+    removed: tuple[IntArray, ...]
+    starts: tuple[IntArray | None, ...]
+    prefixes: tuple[str, ...]
+    tokens_before: int
+    ceiling: int | None
+    seconds: dict[str, float]
+
+    def assemble(self, texts: list[str]) -> str:
+        """Non-empty documents, each after its title, joined by the separator."""
+        return self.options.separator.join(
+            [prefix + text for prefix, text in zip(self.prefixes, texts, strict=True) if text]
+        )
+
+    def cost(self, passage: int, lead: IntArray, end: IntArray) -> IntArray:
+        """Tokens per unit, the whitespace before it included; they sum to nearly the whole count.
+
+        Args:
+            passage: index of the passage.
+            lead: where the whitespace before each unit begins, int64, shape (n,).
+            end: one past each unit's last character, int64, shape (n,).
+
+        Returns:
+            int64, shape (n,); never below 1, since no unit is free.
+        """
+        begins = self.starts[passage]
+        if begins is not None:
+            return np.maximum(np.searchsorted(begins, end) - np.searchsorted(begins, lead), 1)
+        text = self.passages[passage].text
+        pairs = zip(lead.tolist(), end.tolist(), strict=True)
+        return np.array([max(1, self.counter.count(text[a:b])) for a, b in pairs], np.int64)
+
+
+def prepare(request: Request, options: Options) -> Prepared:
+    """Segment, count and protect.
+
+    Raises:
+        InputError: a document that is not text, or protection that does not fit the documents.
+    """
+    begun = perf_counter()
+    seconds: dict[str, float] = {}
+
+    def lap(stage: str) -> None:
+        nonlocal begun
+        now = perf_counter()
+        seconds[stage] = seconds.get(stage, 0.0) + now - begun
+        begun = now
+
+    counter = tokens.resolve(options.tokenizer)
+    lap("count")
+    tagged = options.keep_tags and request.trusted
+    cleaned = [_clean(document.text, tagged) for document in request.documents]
+    texts = [text for text, _, _ in cleaned]
+    _check_spans(options, len(texts))
+    hard = tuple(_hard(i, text, kept, options) for i, (text, kept, _) in enumerate(cleaned))
+    lap("protect")
+    prefixes = tuple(
+        f"{document.title}\n" if options.titles and document.title else ""
+        for document in request.documents
+    )
+    original = [document.text for document in request.documents]
+    starts, before = _count(original, texts, prefixes, options, counter)
+    lap("count")
+    layouts = tuple(_layout(text, options.language) for text in texts)
+    lap("segment")
+    passages = tuple(
+        Passage(document, text, layout.units)
+        for document, text, layout in zip(request.documents, texts, layouts, strict=True)
+    )
+    return Prepared(
+        request=request,
+        options=options,
+        counter=counter,
+        passages=passages,
+        layouts=layouts,
+        hard=hard,
+        removed=tuple(removed for _, _, removed in cleaned),
+        starts=starts,
+        prefixes=prefixes,
+        tokens_before=before,
+        ceiling=request.budget.ceiling(before),
+        seconds=seconds,
+    )
+
+
+def _clean(text: str, tagged: bool) -> tuple[str, IntArray, IntArray]:
+    """The text without ``<keep>`` tags, what they protect, and where they stood."""
+    if not tagged:
+        nothing = np.zeros((0, 2), np.int64)
+        return text, nothing, nothing
+    return protect.strip_keep_tags(text)
+
+
+def _check_spans(options: Options, n: int) -> None:
+    if options.protect_spans and len(options.protect_spans) != n:
+        raise InputError(
+            f"protect_spans has {len(options.protect_spans)} entries for {n} documents.",
+            hint="Give one sequence of (start, end) per document.",
+        )
+
+
+def _hard(i: int, text: str, kept: IntArray, options: Options) -> IntArray:
+    spans = [(int(a), int(b)) for a, b in kept.tolist()]
+    if options.protect_spans:
+        spans += [(int(a), int(b)) for a, b in options.protect_spans[i]]
+    return protect.hard(text, options.protect, options.protect_patterns, spans)
+
+
+def _layout(text: str, language: str | None) -> Layout:
+    if text[:64].lstrip()[:1] in ("{", "["):
+        members = structure.json_members(text)
+        if members is not None:
+            return members
+    return TextLayout(text, sentences.split(text, language))
+
+
+def _count(
+    original: list[str],
+    texts: list[str],
+    prefixes: tuple[str, ...],
+    options: Options,
+    counter: tokens.TokenCounter,
+) -> tuple[tuple[IntArray | None, ...], int]:
+    """One tokenization of the assembled input gives its size and the token starts of every text."""
+    parts: list[str] = []
+    at: list[int] = []
+    length = 0
+    for prefix, text in zip(prefixes, texts, strict=True):
+        lead = (options.separator if text and parts else "") + (prefix if text else "")
+        at.append(length + len(lead))
+        if text:
+            parts.append(lead + text)
+            length += len(lead) + len(text)
+    joined = "".join(parts)
+    begins = counter.starts(joined)
+    if begins is None:
+        return (None,) * len(texts), counter.count(joined)
+    before = len(begins)
+    if original != texts:  # tags were cut out: the caller paid for them too
+        before = counter.count(options.separator.join([t for t in original if t]))
+    found = []
+    for offset, text in zip(at, texts, strict=True):
+        low, high = np.searchsorted(begins, [offset, offset + len(text)])
+        found.append(begins[low:high] - offset)
+    return tuple(found), before

@@ -1,0 +1,1 @@
+"""Scorers: how useful is each unit. One file a family; the protocol is in ``base``."""
