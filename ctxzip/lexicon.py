@@ -9,7 +9,13 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["MEANING_WORDS", "PATTERNS"]
+__all__ = [
+    "MEANING_WORDS",
+    "NUMBER_PHRASES",
+    "NUMBER_WORDS",
+    "PATTERNS",
+    "UNSPACED_PATTERNS",
+]
 
 # Without these a sentence says the opposite, or something where it said nothing.
 _NEGATIONS = """
@@ -80,16 +86,22 @@ _MONTH = (
     r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|"
     r"Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\.?"
 )
-_LABEL = (
-    r"(?:[Ss]ection|[Ff]ig(?:ure)?|[Tt]able|[Pp]ages?|[Cc]hapter|[Aa]rticle|[Aa]ppendix|[Ss]tep|"
-    r"[Pp]art|[Vv]ersion|[Tt]ype|[Pp]hase|[Ll]evel|[Vv]ol(?:ume)?|[Gg]rade|[Ss]tage|[Cc]lause|"
-    r"[Pp]aragraph|[Nn]o|[Nn]r|[Ee]q(?:uation)?|[Aa]rt|pp?)\.?"
+NUMBER_WORDS = frozenset(
+    """
+    section sections sec figure figures fig table tables page pages chapter article appendix step
+    part version type phase level volume vol grade stage clause paragraph no nr eq equation art p
+    pp line item rule day week year question room gate flight size
+    about around approx approximately nearly almost over under below above between exactly minus
+    plus only than least most since until before after
+    """.split()
 )
-_COMPARISON = (
-    r"(?:[Aa]t (?:least|most)|[Mm]ore than|(?:[Ll]ess|[Ff]ewer|[Gg]reater|[Hh]igher|[Ll]ower) than|"
-    r"[Uu]p to|[Aa]bout|[Aa]round|[Aa]pprox(?:imately|\.)?|[Nn]early|[Aa]lmost|[Oo]ver|[Uu]nder|"
-    r"[Bb]elow|[Aa]bove|[Bb]etween|[Ee]xactly|[Mm]inus|[Pp]lus)"
+"""Words that say which number the one after them is, or how exact it is."""
+
+NUMBER_PHRASES = frozenset(
+    "at least|at most|more than|less than|fewer than|greater than|higher than|lower than|up to|"
+    "no more|no less|as of".split("|")
 )
+"""The same, of two words."""
 
 PATTERNS = tuple(
     re.compile(pattern)
@@ -97,19 +109,23 @@ PATTERNS = tuple(
         rf"[0-9][)\]]?[ \u00a0\u202f]?(?:{_UNITS})(?!\w)",
         r"[0-9]{1,2}(?:\.|st|nd|rd|th|er|º)? (?:de |of )?[^\W\d_]{3,10}\.?,? (?:de |del )?[0-9]{4}",
         rf"{_MONTH} [0-9]",
-        rf"{_LABEL}[ \u00a0][0-9]",
-        rf"{_COMPARISON} [$€£¥]?[0-9]",
         r"[A-Z]{1,5}(?:-[A-Z]{1,3})?[ \u00a0](?=[0-9])",
         r"[$€£¥₹₽₩§#№±<>≤≥≈][ \u00a0]?[0-9]",
-        r"[0-9][ \u00a0\u202f]?[年月日時时点分秒歳岁円元万萬億亿兆千百人個个件名台回次倍割％%]+",
         r"[NnHhOoUu](?:eeds?|eeded|as|ave|ad|ught|sed) to(?!\w)",
         r"[Nn]['’][^\W\d_]+",
         r"https?://[^\s<>\"]+",
-        r"`+[^`\n]+`+",
+        r"``?[^`\n]+``?",
         r"</?[A-Za-z!][^<>\n]{0,200}>",
-        r"\{\{[^{}\n]{1,80}\}\}|\$?\{[A-Za-z_][\w.]{0,60}\}|\{%[^{}\n]{1,80}%\}",
+        r"\{(?:\{[^{}\n]{1,80}\}|%[^{}\n]{1,80}%|[A-Za-z_][\w.]{0,60})\}",
         r"\[\^?[0-9][^\[\]\n]{0,30}\]",
-        r"[不没沒無无未勿莫]|な[いくし]|なかった|ません|ではな|ไม่|ห้าม",
     )
 )
 """Patterns that are kept: numbers with what belongs to them, addresses, code spans, and so on."""
+
+UNSPACED_PATTERNS = (
+    re.compile(
+        r"[0-9０-９][ \u00a0]?[年月日時时点分秒歳岁円元万萬億亿兆千百人個个件名台回次倍割％%]+"
+    ),
+    re.compile(r"[不没沒無无未勿莫]|な[いくし]|なかった|ません|ではな|ไม่|ห้าม"),
+)
+"""More of them for Chinese, Japanese and Thai, which other texts are spared."""

@@ -1,8 +1,8 @@
 """What must survive a compression.
 
-``hard`` finds what the caller asked to keep; ``soft`` finds what a sentence must not lose when it is
-shortened to words, because the sentence would then say something else. Both give spans of
-characters; whoever shortens keeps every unit that a span touches.
+``hard`` finds what the caller asked to keep; ``soft`` finds what a sentence must not lose when it
+is shortened to words, because it would then say something else. Both give spans of characters;
+whoever shortens keeps every unit that a span touches.
 """
 
 from __future__ import annotations
@@ -11,18 +11,30 @@ import functools
 import operator
 import re
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from ctxzip.errors import InputError
-from ctxzip.lexicon import MEANING_WORDS, PATTERNS
+from ctxzip.lexicon import (
+    MEANING_WORDS,
+    NUMBER_PHRASES,
+    NUMBER_WORDS,
+    PATTERNS,
+    UNSPACED_PATTERNS,
+)
 from ctxzip.units import BoolArray, IntArray
+
+CodeArray: TypeAlias = npt.NDArray[np.uint32]
+KindArray: TypeAlias = npt.NDArray[np.uint8]
 
 __all__ = ["hard", "soft", "strip_keep_tags", "unmap"]
 
 _KEEP_TAG = re.compile(r"</?keep>")
-_PIECE = re.compile(r"\w+(?:['’]\w+)*|\W+")
+_SPACED_NUMBER = re.compile(r"[ \u00a0][$€£¥]?[0-9]")
+_REACH = 20  # characters; longer than any label of a number
+_FIRST_UNSPACED = 0x0E00
 
 # Classes of characters for finding ids and numbers: what may stand in one, and how.
 _BREAK, _LETTER, _DIGIT, _JOINER, _TAIL = range(5)
@@ -39,7 +51,15 @@ def soft(text: str) -> IntArray:
     Returns:
         int64, shape (m, 2): character spans, sorted and disjoint.
     """
-    return _merged([_ids(text), _words(text), *(_matches(text, regex) for regex in PATTERNS)])
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    kinds, capitals = _character_table()
+    # Characters beyond the table share its last entry, which is no character.
+    codes = np.minimum(codes, len(kinds) - 1)
+    kind = kinds[codes]
+    found = [_ids(codes, kind, capitals[codes]), _words(text, codes, kind), _number_labels(text)]
+    unspaced = np.any(codes >= _FIRST_UNSPACED)
+    patterns = PATTERNS + UNSPACED_PATTERNS if unspaced else PATTERNS
+    return _merged([*found, *(_matches(text, pattern) for pattern in patterns)])
 
 
 def hard(
@@ -136,32 +156,59 @@ def unmap(spans: IntArray, removed: IntArray) -> IntArray:
     return np.stack([start, np.maximum(start, end)], axis=1)
 
 
-def _words(text: str) -> IntArray:
+def _words(text: str, codes: CodeArray, kind: KindArray) -> IntArray:
     """Words that carry negation, exception, modality or number."""
-    pieces = _PIECE.findall(text)
-    hits = [index for index, piece in enumerate(pieces) if piece in MEANING_WORDS]
-    ends = np.cumsum(np.fromiter(map(len, pieces), np.int64, len(pieces)))
-    end = ends[hits]
-    start = end - np.array([len(pieces[index]) for index in hits], np.int64)
-    return np.stack([start, end], axis=1)
+    letter = kind == _LETTER
+    inside = letter.copy()
+    inside[1:-1] |= letter[:-2] & letter[2:] & np.isin(codes[1:-1], _codes("'’"))
+    edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
+    start, end = edges[::2], edges[1::2]
+    # First letter, last letter and length leave few candidates to be looked up as strings.
+    likely = np.isin(_signature(codes[start], codes[end - 1], end - start), _meaning_signatures())
+    pairs = zip(start[likely].tolist(), end[likely].tolist(), strict=True)
+    return _array((a, b) for a, b in pairs if text[a:b] in MEANING_WORDS)
 
 
-def _ids(text: str) -> IntArray:
+def _signature(first: CodeArray, last: CodeArray, length: IntArray) -> IntArray:
+    signature: IntArray = (first.astype(np.int64) << 36) | (last.astype(np.int64) << 20) | length
+    return signature
+
+
+@functools.cache
+def _meaning_signatures() -> IntArray:
+    words = sorted(MEANING_WORDS)
+    first = np.array([ord(word[0]) for word in words], np.uint32)
+    last = np.array([ord(word[-1]) for word in words], np.uint32)
+    return np.unique(_signature(first, last, np.array([len(word) for word in words])))
+
+
+def _number_labels(text: str) -> IntArray:
+    """Numbers with the words before them that they need: "at least 5", "Section 4"."""
+    spans = []
+    for number in _SPACED_NUMBER.finditer(text):
+        at = number.start()
+        before = text[max(0, at - _REACH) : at].lower()
+        last = before.rfind(" ")
+        phrase = before.rfind(" ", 0, max(last, 0))
+        if before[phrase + 1 :].lstrip("(") in NUMBER_PHRASES:
+            spans.append((at - len(before) + phrase + 1, number.end()))
+        elif before[last + 1 :].strip("(.") in NUMBER_WORDS:
+            spans.append((at - len(before) + last + 1, number.end()))
+    return _array(spans)
+
+
+def _ids(codes: CodeArray, kind: KindArray, capital: BoolArray) -> IntArray:
     """Runs without a break that hold a digit or are written like a name in code, URL or path.
 
     Over arrays rather than by a regular expression, which would have to look back from the digit
     to where its run began.
     """
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    kinds, upper = _character_table()
-    kind = kinds[np.minimum(codes, len(kinds) - 1)]
     digit = kind == _DIGIT
-    between_digits = np.zeros(len(codes), np.bool_)
-    between_digits[1:-1] = digit[:-2] & digit[2:]
-    inside = (kind != _BREAK) | (between_digits & np.isin(codes, _codes(",'’")))
+    inside = kind != _BREAK
+    inside[1:-1] |= digit[:-2] & digit[2:] & np.isin(codes[1:-1], _codes(",'’"))
     edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
     start, end = edges[::2], edges[1::2]
-    marks = np.concatenate([[0], np.cumsum(digit | _code_marks(codes, kind, upper))])
+    marks = np.concatenate([[0], np.cumsum(digit | _code_marks(codes, kind, capital))])
     chosen = marks[end] > marks[start]
     start, end = start[chosen], end[chosen]
     # A full stop or colon at the end belongs to the sentence.
@@ -169,15 +216,10 @@ def _ids(text: str) -> IntArray:
     return np.stack([start, solid[end - 1] + 1], axis=1).astype(np.int64)
 
 
-def _code_marks(
-    codes: npt.NDArray[np.uint32], kind: npt.NDArray[np.uint8], upper: BoolArray
-) -> BoolArray:
-    """Characters that tell a name in code, an address or a path: snake_case, a@b.c, a/b, camelCase."""
-    marks = np.isin(codes, _codes("_\\"))
-    if len(codes) < 3:
-        return marks
+def _code_marks(codes: CodeArray, kind: KindArray, capital: BoolArray) -> BoolArray:
+    """Characters that tell code, an address or a path: snake_case, camelCase, a@b.c, a/b."""
     letter = kind == _LETTER
-    capital = upper[np.minimum(codes, len(upper) - 1)]
+    marks = np.isin(codes, _codes("_\\"))
     marks[1:-1] |= letter[:-2] & letter[2:] & np.isin(codes[1:-1], _codes("@./:="))
     marks[1:] |= letter[:-1] & ~capital[:-1] & capital[1:]
     marks[1:] |= (codes[:-1] == ord("/")) & letter[1:]
@@ -185,14 +227,14 @@ def _code_marks(
 
 
 @functools.cache
-def _character_table() -> tuple[npt.NDArray[np.uint8], BoolArray]:
-    """Class of each character of the basic plane, and whether it is a capital; 0xFFFF for others."""
+def _character_table() -> tuple[KindArray, BoolArray]:
+    """For each character of the basic plane: its class, and whether it is a capital."""
     codes = np.arange(0x10000, dtype=np.uint32)
-    codes[0xD800:0xE000] = 0xFFFF
+    codes[0xD800:0xE000] = 0xFFFF  # surrogates are not characters
     characters = codes.view("U1")
     kinds = np.full(len(codes), _BREAK, np.uint8)
-    kinds[np.strings.isalpha(characters)] = _LETTER
-    kinds[np.strings.isnumeric(characters)] = _DIGIT
+    kinds[np.char.isalpha(characters)] = _LETTER
+    kinds[np.char.isnumeric(characters)] = _DIGIT
     kinds[_codes("_-\\/+@#&=~$€£¥₹₽₩%‰°^*\u00ad\u2010\u2011\u2212")] = _JOINER
     kinds[_codes(".:?!")] = _TAIL
     # Scripts without spaces: a run would be a whole sentence.
@@ -200,7 +242,7 @@ def _character_table() -> tuple[npt.NDArray[np.uint8], BoolArray]:
         kinds[low:high] = _BREAK
     for low, high in ((0x2E80, 0xA4D0), (0xF900, 0xFB00), (0xFF66, 0xFFA0)):
         kinds[low:high] = _BREAK
-    return kinds, np.strings.isupper(characters)
+    return kinds, np.char.isupper(characters)
 
 
 @functools.cache

@@ -105,8 +105,7 @@ class TiktokenCounter:
         # Bytes 10xxxxxx continue a character; every other byte begins one.
         data = np.frombuffer(text.encode(), np.uint8)
         character = np.cumsum((data & 0xC0) != 0x80, dtype=np.int64) - 1
-        starts = character[starts]
-        return starts
+        return np.take(character, starts)
 
     def _byte_lengths(self) -> IntArray:
         if self._lengths is None:
@@ -185,8 +184,7 @@ class CallableCounter:
         return tokens
 
     def starts(self, text: str) -> None:
-        """None: a function says how many tokens there are, not where."""
-        return None
+        """Nothing: a function says how many tokens there are, not where."""
 
 
 def resolve(tokenizer: object) -> TokenCounter:
