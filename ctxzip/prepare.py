@@ -68,7 +68,8 @@ class Prepared:
         """
         begins = self.starts[passage]
         if begins is not None:
-            return np.maximum(np.searchsorted(begins, end) - np.searchsorted(begins, lead), 1)
+            counted: IntArray = np.searchsorted(begins, end) - np.searchsorted(begins, lead)
+            return np.maximum(counted, 1)
         text = self.passages[passage].text
         pairs = zip(lead.tolist(), end.tolist(), strict=True)
         return np.array([max(1, self.counter.count(text[a:b])) for a, b in pairs], np.int64)

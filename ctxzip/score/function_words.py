@@ -26,9 +26,9 @@ _LISTS = {
         more most much many few less least even still yet already rather quite almost however
         therefore moreover furthermore well really actually basically simply s t re ve ll d m""",
     "de": """der die das des dem den ein eine einer eines einem einen dieser diese dieses diesem
-        diesen jener jene jenes ich mich mir mein meine du dich dir dein er ihn ihm sein seine seiner
-        seinem seinen sie ihr ihre ihrer ihrem ihren es wir uns unser euch sich man wer was welche
-        welcher welches ist bin bist sind war waren sei sein gewesen wird werden wurde wurden worden
+        diesen jener jene jenes ich mich mir mein meine du dich dir dein er ihn ihm sein seine
+        seiner seinem seinen sie ihr ihre ihrer ihrem ihren es wir uns unser euch sich man wer was
+        welche welcher welches ist bin bist sind war waren sei sein gewesen wird werden wurde wurden worden
         hat habe haben hatte hatten in im an am auf aus bei beim mit nach seit von vom zu zum zur
         für durch gegen um über unter vor hinter zwischen während wegen bis und oder aber denn weil
         dass daß ob wenn als wie so da dort hier dann auch noch schon nur sehr doch ja mal also etwa

@@ -1,8 +1,8 @@
 """Scores without a model: BM25 to the query, salience and redundancy without one.
 
 BM25 is Robertson and Zaragoza, "The Probabilistic Relevance Framework" (2009), over the units of
-one request. A unit is read in its context: its passage's own score (title included) and its neighbours'
-count too, since a retriever's passages are mostly right or wrong as a whole.
+one request. A unit is read in its context: its passage's own score (title included) and its
+neighbours' count too, since a retriever's passages are mostly right or wrong as a whole.
 """
 
 from __future__ import annotations
@@ -42,10 +42,9 @@ _SNOWBALL = {
     "ru": "russian", "sr": "serbian", "sv": "swedish", "ta": "tamil", "tr": "turkish",
 }  # fmt: skip
 _NEGATIONS = frozenset(
-    (
-        "not no never none nor neither without cannot don't doesn't didn't isn't aren't wasn't "
-        "weren't won't can't couldn't shouldn't nicht kein keine ne pas jamais nunca non mai niet не"
-    ).split()  # noqa: SIM905
+    {"not", "no", "never", "none", "nor", "neither", "without", "cannot", "nicht", "kein", "keine"}
+    | {"ne", "pas", "jamais", "nunca", "non", "mai", "não", "niet", "не", "don't", "doesn't"}
+    | {"didn't", "isn't", "aren't", "wasn't", "weren't", "won't", "can't", "couldn't", "shouldn't"}
 )
 _stemming = threading.Lock()
 
