@@ -69,7 +69,7 @@ MEANING_WORDS = frozenset(
 
 _UNITS = (
     r"%|‰|percent(?:age)?|per|pct|bps|thousand|million|billion|trillion|dozen|hundred|mn|bn|"
-    r"[ap]\.?m\b|o['’]clock|BCE?|CE|AD|UTC|GMT|CET|E[SD]T|P[SD]T|"
+    r"[ap]\.m\.|[ap]m|o['’]clock|BCE?|CE|AD|UTC|GMT|CET|E[SD]T|P[SD]T|"
     r"(?:milli|micro|nano|centi|deci|kilo|mega|giga)?(?:m(?:et(?:er|re))|gram|lit(?:er|re)|watt|"
     r"volt|byte|bit|joule|hertz|ton(?:ne)?|second)s?|"
     r"(?:minute|hour|day|week|month|quarter|year|decade|centur(?:y|ie)|mile|inch(?:e)?|yard|"
@@ -86,21 +86,24 @@ _MONTH = (
     r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|"
     r"Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\.?"
 )
-NUMBER_WORDS = frozenset(
-    """
+_LABELS = """
     section sections sec figure figures fig table tables page pages chapter article appendix step
     part version type phase level volume vol grade stage clause paragraph no nr eq equation art p
     pp line item rule day week year question room gate flight size
+"""
+_QUALIFIERS = """
     about around approx approximately nearly almost over under below above between exactly minus
     plus only than least most since until before after
-    """.split()
+"""
+_PHRASES = (
+    "at least|at most|more than|less than|fewer than|greater than|higher than|lower than|up to|"
+    "no more|no less|as of"
 )
+
+NUMBER_WORDS = frozenset((_LABELS + _QUALIFIERS).split())
 """Words that say which number the one after them is, or how exact it is."""
 
-NUMBER_PHRASES = frozenset(
-    "at least|at most|more than|less than|fewer than|greater than|higher than|lower than|up to|"
-    "no more|no less|as of".split("|")
-)
+NUMBER_PHRASES = frozenset(_PHRASES.split("|"))
 """The same, of two words."""
 
 PATTERNS = tuple(
