@@ -88,7 +88,7 @@ class _Scanner:
         text = self.text
         position = self._front_matter()
         while match := _LINE.search(text, position):
-            start, stop = match.span()
+            start, end = match.span()
             gap = text.count("\n", self.last, start)
             indent = 0
             if start and text[start - 1] != "\n":
@@ -97,11 +97,9 @@ class _Scanner:
             if gap > 1:
                 self._flush()
                 self.header = -1
-            end = stop
             while text[end - 1].isspace():
                 end -= 1
-            position = self._line(start, end, indent)
-            self.last = position = max(position, stop)
+            self.last = position = self._line(start, end, indent)
         self._flush()
         return self.out
 
@@ -112,7 +110,7 @@ class _Scanner:
             body, depth = quote.end(), quote.group().count(">")
         if depth != self.depth:
             self._flush()
-            self.depth = depth
+            self.depth, self.in_list = depth, False
         if body == end:
             self._flush()
             self._glue(start, end)
@@ -168,7 +166,7 @@ class _Scanner:
 
     def _emit(self, start: int, body: int, end: int, kind: Kind) -> int:
         self._flush()
-        self.header = -1
+        self.header, self.in_list = -1, self.in_list and self.text[start - 1] in " \t"
         self.out.append(Block(start, body, end, kind))
         return end
 
@@ -311,7 +309,7 @@ def _continues(
     if not first.islower() and _KEY.match(text, line.body, line.end):
         return False
     if first.islower() and last not in ".!?:":
-        return width >= 30 or last == ","
+        return width >= 30 or last == "," or line.indent > before.indent
     if last == "," and not titled:
         return True
     if width < 40 and first < "\u2e80":

@@ -109,15 +109,11 @@ def _parses(text: str) -> bool:
 
 
 def _is_json_lines(text: str) -> bool:
-    count = 0
-    for line in text.split("\n"):
-        stripped = line.strip(" \t\r")
-        if not stripped:
-            continue
-        if stripped[0] not in "{[" or not _parses(stripped):
-            return False
-        count += 1
-    return count > 1
+    first, _, rest = text.lstrip(" \t\r\n").partition("\n")
+    if not rest or rest.isspace() or not _parses(first):
+        return False
+    lines = (line.strip(" \t\r") for line in rest.split("\n"))
+    return all(not line or line[0] in "{[" and _parses(line) for line in lines)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

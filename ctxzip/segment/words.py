@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +20,16 @@ _RUNS = (
     "\u3041-\u3096\u3099-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\uff66-\uff9f"
 )
+_STOPS = (
+    ".,;:!?\u2026\u0964\u0965\u060c\u061b\u061f\u06d4\u0589\u104a\u104b\u17d4\u17d5\u0f0d"
+    "\u3001\u3002\u30fb\uff01\uff0c\uff0e\uff1a\uff1b\uff1f\uff61\uff64"
+)
 _MAX = 200
-_LETTER_CUT = re.compile(r"://|@|^www\.", re.I)
-Classes = npt.NDArray[np.uint8]
+_MAX_URL = 2000
+_URL = re.compile(r"[\w.+-]+@|\W*(?:[a-zA-Z][\w+.-]{1,15}://|www\.)")
+_JOINT = re.compile(r"[,;(){}\[\]|&/+=]+")
+Classes: TypeAlias = npt.NDArray[np.uint8]
+Codes: TypeAlias = npt.NDArray[np.uint32]
 
 
 @lru_cache(maxsize=1)
@@ -43,7 +51,7 @@ def _table() -> Classes:
         elif category == "Pd":
             bits = _TRIM
         table[code] = bits
-    for char in ".,;:!?\u2026\u3001\u3002\uff0c\uff0e\uff1a\uff1b\uff01\uff1f\u30fb\u061f\u060c\u061b\u0964\u104a\u104b\u17d4":
+    for char in _STOPS:
         table[ord(char)] |= _CLOSE | _TRIM
     for char in "\"'`*_~|<>/\\":
         table[ord(char)] |= _TRIM
@@ -55,7 +63,7 @@ def _table() -> Classes:
     return table
 
 
-def _classes(text: str) -> tuple[npt.NDArray[np.uint32], Classes]:
+def _classes(text: str) -> tuple[Codes, Classes]:
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     classes = _table()[np.minimum(codes, 0x10000)]
     if len(codes) and not text.isascii():
@@ -119,7 +127,7 @@ def split_within(
     finish = ~space
     finish[:-1] &= space[1:] | begin[1:]
     word_end = np.flatnonzero(finish) + 1
-    word_start, word_end = _attach(part, classes, word_start, word_end, forced)
+    word_start, word_end = _attach(codes, classes, word_start, word_end, forced)
     word_start, word_end = _capped(part, classes, word_start, word_end)
     owner = np.searchsorted(starts, word_start + low, side="right") - 1
     return word_start + low, word_end + low, owner.astype(np.int64)
@@ -127,7 +135,7 @@ def split_within(
 
 def _cuts(
     text: str,
-    codes: npt.NDArray[np.uint32],
+    codes: Codes,
     classes: Classes,
     space: BoolArray,
     language: str | None,
@@ -148,19 +156,16 @@ def _cuts(
     dash |= codes == 0x2026
     if dash.any():
         plain = ~dash & ~space & ((classes & (_CLOSE | _MARK | _TRIM)) == 0)
-        cut[1:] |= dash[:-1] & plain[1:]
-        # An option such as --dry-run begins with its dashes.
-        leading = np.flatnonzero(cut)
-        for at in leading:
-            before = at - 1
-            while before >= 0 and dash[before]:
-                before -= 1
-            if before < 0 or space[before]:
-                cut[at] = False
+        # An option such as --dry-run begins with its dashes: look before the run of dashes.
+        solid = np.where(dash, -1, np.arange(size))
+        before = np.maximum.accumulate(solid)[:-1]
+        inner = (before >= 0) & ~space[np.maximum(before, 0)]
+        cut[1:] |= dash[:-1] & plain[1:] & inner
     if not text.isascii():
         run = (classes & _RUN) != 0
         if run.any():
-            cut[1:] |= run[1:] != run[:-1]
+            wide = ((classes & _CLOSE) != 0) & (codes >= 0x3000) & (codes < 0x20000)
+            cut[1:] |= (run[1:] != run[:-1]) | wide[:-1]
             _cut_runs(text, run, cut, language)
     return cut
 
@@ -169,12 +174,14 @@ def _cut_runs(text: str, run: BoolArray, cut: BoolArray, language: str | None) -
     """Word boundaries inside scripts without spaces, by ICU's dictionaries."""
     from icu4py.breakers import WordBreaker
 
+    locale = language if language and len(language) == 2 and language.isascii() else "en"
+
     edge = np.flatnonzero(np.diff(np.concatenate(([0], run.astype(np.int8), [0]))))
     begins, ends = edge[::2].tolist(), edge[1::2].tolist()
     # One call for all runs; code points above the BMP are replaced, for ICU counts in UTF-16.
     joined = "\n".join(text[b:e] for b, e in zip(begins, ends, strict=True))
     joined = re.sub("[\U00010000-\U0010ffff]", "\u4e00", joined)
-    marks = np.array([a for a, _ in WordBreaker(joined, language or "en").segments()], np.int64)
+    marks = np.array([a for a, _ in WordBreaker(joined, locale).segments()], np.int64)
     lengths = np.array(ends, np.int64) - np.array(begins, np.int64)
     offset = np.concatenate(([0], np.cumsum(lengths + 1)[:-1]))
     index = np.searchsorted(offset, marks, side="right") - 1
@@ -183,16 +190,16 @@ def _cut_runs(text: str, run: BoolArray, cut: BoolArray, language: str | None) -
     cut[np.array(begins, np.int64)[index[good]] + position[good]] = True
 
 
-def _glued(classes: Classes, codes: npt.NDArray[np.uint32]) -> BoolArray:
+def _glued(classes: Classes, codes: Codes) -> BoolArray:
     """Characters that may not begin a word: closing punctuation, marks, what follows an opening."""
-    glued = (classes & (_CLOSE | _MARK)) != 0
+    glued: BoolArray = (classes & (_CLOSE | _MARK)) != 0
     glued[1:] |= (classes[:-1] & _OPEN) != 0
     glued[1:] |= codes[:-1] == 0x200D
     return glued
 
 
 def _attach(
-    text: str, classes: Classes, starts: IntArray, ends: IntArray, forced: BoolArray
+    codes: Codes, classes: Classes, starts: IntArray, ends: IntArray, forced: BoolArray
 ) -> tuple[IntArray, IntArray]:
     """Give punctuation that stands alone to its word, as in ``"we 're here ."``."""
     if len(starts) < 2:
@@ -200,15 +207,15 @@ def _attach(
     open_count = np.concatenate(([0], np.cumsum((classes & _OPEN) != 0)))
     close_count = np.concatenate(([0], np.cumsum((classes & _CLOSE) != 0)))
     length = ends - starts
-    only_close = close_count[ends] - close_count[starts] == length
-    only_open = open_count[ends] - open_count[starts] == length
+    # Two straight or grave quotes are the quotation marks of tokenised text.
+    twice = (length == 2) & (codes[starts] == codes[ends - 1])
+    only_close = (close_count[ends] - close_count[starts] == length) | twice & (codes[starts] == 39)
+    only_open = (open_count[ends] - open_count[starts] == length) | twice & (codes[starts] == 96)
     join = np.zeros(len(starts), np.bool_)
     join[1:] = only_close[1:] | only_open[:-1]
+    newline = (codes[ends[:-1]] == 10) | (codes[ends[:-1]] == 13)
+    join[1:] &= (starts[1:] - ends[:-1] == 1) & ~newline
     join &= ~forced[starts]
-    for at in np.flatnonzero(join).tolist():
-        gap = text[ends[at - 1] : starts[at]]
-        if len(gap) > 1 or gap in ("\n", "\r"):
-            join[at] = False
     keep = ~join
     return starts[keep], ends[np.concatenate((keep[1:], [True]))]
 
@@ -220,20 +227,22 @@ def _capped(
     long = np.flatnonzero(ends - starts > _MAX)
     if not len(long):
         return starts, ends
-    new_starts: list[int] = []
+    extra: list[int] = []
     for at in long.tolist():
         start, end = int(starts[at]), int(ends[at])
-        if end - start < 2048 and _LETTER_CUT.search(text[start : min(end, start + 100)]):
+        if end - start <= _MAX_URL and _URL.match(text, start, start + _MAX):
             continue
-        position = start
-        while end - position > _MAX:
-            position += _MAX
-            while position < end and classes[position] & (_MARK | _CLOSE):
-                position += 1
-            if position < end:
-                new_starts.append(position)
-    extra = np.array(new_starts, np.int64)
-    return np.sort(np.concatenate((starts, extra))), np.sort(np.concatenate((ends, extra)))
+        while end - start > _MAX:
+            cut = start + _MAX
+            for joint in _JOINT.finditer(text, start + _MAX // 2, cut):
+                cut = joint.end()
+            while cut < end and (classes[cut] & (_MARK | _CLOSE) or text[cut - 1] == "\u200d"):
+                cut += 1
+            if cut < end:
+                extra.append(cut)
+            start = cut
+    cuts = np.array(extra, np.int64)
+    return np.sort(np.concatenate((starts, cuts))), np.sort(np.concatenate((ends, cuts)))
 
 
 def cores(text: str, starts: IntArray, ends: IntArray) -> tuple[IntArray, IntArray]:
