@@ -71,7 +71,7 @@ def _by_lead(texts: Sequence[str], places: Sequence[tuple[int, int]], query: str
 
 
 def _by_chance(texts: Sequence[str], places: Sequence[tuple[int, int]], query: str) -> FloatArray:
-    generator = random.Random(digest(SEED, query, *texts))
+    generator = random.Random(digest(SEED, query, *texts))  # noqa: S311
     return np.array([generator.random() for _ in texts])
 
 

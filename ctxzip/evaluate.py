@@ -31,6 +31,7 @@ from typing import IO, Any, Protocol
 import numpy as np
 
 from ctxzip.baselines import BASELINES, SEED, Bm25, digest, words
+from ctxzip.compressors import load
 from ctxzip.errors import CtxzipError, InputError
 from ctxzip.types import Budget, Compression, Document, Request, Span
 
@@ -85,17 +86,22 @@ def load_records(path: str | os.PathLike[str]) -> Iterator[Record]:
     Raises:
         InputError: the file cannot be read, or a line is malformed; it names file and line.
     """
-    number = 0
     try:
         with _open(Path(path)) as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield _record(json.loads(line))
+                    yield _parsed(line, f"{path}, line {number}")
     except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
-        raise InputError(f"{os.fspath(path)!r} cannot be read: {error}.") from error
-    except (ValueError, KeyError, TypeError) as error:
-        what = f"the field {error} is missing" if isinstance(error, KeyError) else str(error)
-        raise InputError(f"{os.fspath(path)}, line {number}: {what}.") from error
+        raise InputError(f"{str(path)!r} cannot be read: {error}.") from error
+
+
+def _parsed(line: str, where: str) -> Record:
+    try:
+        return _record(json.loads(line))
+    except KeyError as error:
+        raise InputError(f"{where}: the field {error} is missing.") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{where}: {error}.") from error
 
 
 def _open(path: Path) -> IO[str]:
@@ -160,8 +166,7 @@ def _lexically_close(pool: Mapping[str, Document]) -> Callable[[Record], list[Do
     def closest(record: Record) -> list[Document]:
         order = np.argsort(-index.scores(record.query), kind="stable")
         own = record.documents[0].text
-        ranked = (passages[i] for i in order[:PASSAGES])
-        return [passage for passage in ranked if passage.text != own][: PASSAGES - 1]
+        return [passages[i] for i in order[:PASSAGES] if passages[i].text != own][: PASSAGES - 1]
 
     return closest
 
@@ -306,7 +311,7 @@ def paired_bootstrap(
 
 
 class Method(Protocol):
-    """What is evaluated: any :class:`ctxzip.types.Compressor`, or a :class:`Baseline`."""
+    """Any :class:`ctxzip.types.Compressor`, or a baseline."""
 
     def compress_many(self, requests: Sequence[Request]) -> list[Compression]: ...
 
@@ -323,28 +328,25 @@ def evaluate(method: Method, records: Sequence[Record], ratio: float) -> list[Ou
 def table(outcomes: Mapping[str, Sequence[Outcome]], *, against: str = "bm25") -> str:
     """A markdown table: a line per method, and its difference in evidence recall to one of them."""
     lines = [
-        f"| method | tokens kept | evidence recall | all evidence | answer recall | ms "
-        f"| recall over {against} (95%) |",
-        "|---|---|---|---|---|---|---|",
+        "| method | tokens kept | evidence recall | all evidence | answer recall | ms/request "
+        f"| recall over {against} (95%) |\n|---|---|---|---|---|---|---|"
     ]
     base = outcomes.get(against)
     for name, rows in outcomes.items():
-        columns = np.array(
-            [[o.tokens_kept, o.evidence_recall, o.all_evidence, o.answer] for o in rows]
-        )
-        answered = ~np.isnan(columns[:, 3])
-        answer = f"{columns[answered, 3].mean():.3f}" if answered.any() else "-"
-        kept, recall, everything = columns[:, :3].mean(axis=0)
         versus = "-"
         if base is not None and name != against:
             difference, low, high = paired_bootstrap(
                 [o.evidence_recall for o in rows], [o.evidence_recall for o in base]
             )
             versus = f"{difference:+.3f} [{low:+.3f}, {high:+.3f}]"
-        lines.append(
-            f"| {name} | {kept:.3f} | {recall:.3f} | {everything:.3f} | {answer} "
-            f"| {rows[0].seconds * 1000:.1f} | {versus} |"
-        )
+        means = [
+            f"{np.mean([o.tokens_kept for o in rows]):.3f}",
+            f"{np.mean([o.evidence_recall for o in rows]):.3f}",
+            f"{np.mean([o.all_evidence for o in rows]):.3f}",
+            f"{np.mean([o.answer for o in rows if o.answer >= 0] or [math.nan]):.3f}",
+            f"{np.mean([o.seconds for o in rows]) * 1000:.1f}",
+        ]
+        lines.append(f"| {name} | {' | '.join(means)} | {versus} |")
     return "\n".join(lines)
 
 
@@ -359,9 +361,7 @@ def _find(data: Path, name: str) -> Path:
 
 
 def _method(name: str) -> Method:
-    from ctxzip import compressors
-
-    return BASELINES[name] if name in BASELINES else compressors.load(name)
+    return BASELINES[name] if name in BASELINES else load(name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -382,8 +382,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         methods = {name: _method(name) for name in options.methods.split(",")}
         for ratio in map(float, options.ratios.split(",")):
             pooled: dict[str, list[Outcome]] = defaultdict(list)
-            for name, records in sets.items():
-                records = records[: options.limit]
+            for name, every in sets.items():
+                records = every[: options.limit]
                 rows = {key: evaluate(m, records, ratio) for key, m in methods.items()}
                 print(f"\n{name}, {len(records)} requests, ratio {ratio:g}\n\n{table(rows)}")
                 for key, outcomes in rows.items():

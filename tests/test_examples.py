@@ -1,0 +1,82 @@
+"""Every example runs as its reader would run it, and says something."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ctxzip
+from ctxzip import tokens
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+def run(path: Path, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        [sys.executable, str(path), *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        env=environment,
+        timeout=120,
+        check=False,
+        cwd="/",
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr, done.stderr
+    return done.stdout
+
+
+def test_there_are_examples():
+    names = {path.stem for path in EXAMPLES}
+    assert {"demo", "one_string", "documents_with_query", "protection"} <= names
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_it_runs(path: Path):
+    assert len(run(path).split()) > 50
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_it_uses_public_names_only(path: Path):
+    text = path.read_text(encoding="utf-8")
+    assert "from ctxzip" not in text
+    assert "import ctxzip." not in text
+    for name in {word.split("(")[0] for word in text.split("ctxzip.")[1:]}:
+        public = name.split()[0].strip(",:)]`'\"").split(".")[0]
+        assert public in ctxzip.__all__, public
+
+
+def test_the_demo_says_what_happened():
+    printed = run(ROOT / "examples" / "demo.py", "--compressor", "lexical", "--ratio", "0.3")
+    for word in ("Question", "before", "after", "tokens", "kept", "ms"):
+        assert word in printed
+    assert "\033" not in printed, "no colours into a pipe"
+
+
+def test_the_documents_example_stays_under_its_ceiling():
+    printed = run(ROOT / "examples" / "documents_with_query.py")
+    before, after, allowed = (
+        int(part)
+        for part in printed.split(" were allowed")[0].splitlines()[-1].replace(";", "").split()
+        if part.isdigit()
+    )
+    assert after <= allowed < before
+
+
+def test_the_sample_is_what_it_claims_to_be():
+    sample = json.loads((ROOT / "examples" / "sample.json").read_text(encoding="utf-8"))
+    text = "\n\n".join(document["text"] for document in sample["documents"])
+    assert 2_000 <= tokens.resolve("o200k_base").count(text) <= 4_000
+    assert len(sample["documents"]) == len({d["id"] for d in sample["documents"]}) == 13
+    assert sample["question"].endswith("?")
+    assert "|---|" in text
+    assert "```python" in text
+    record = next(d["text"] for d in sample["documents"] if d["id"] == "INC-2025-00731")
+    assert json.loads(record)["excursion"]["above_8c_minutes"] == 25
