@@ -123,38 +123,61 @@ class _Tokens:
     position: IntArray
     kind: IntArray
     before: IntArray  # one past the last character before the token that is not whitespace
+    behind: IntArray  # the first such character behind it
     opener: IntArray  # the opening bracket that a comma or closing bracket belongs to
     closer: IntArray  # the closing bracket of an opening one
 
 
+_OPEN, _CLOSE, _COMMA, _QUOTE, _ESCAPE, _WHITE = range(1, 7)
+_CLASS = np.zeros(256, np.uint8)
+for _characters, _class in (
+    (b"[{", _OPEN),
+    (b"]}", _CLOSE),
+    (b",", _COMMA),
+    (b'"', _QUOTE),
+    (b"\\", _ESCAPE),
+    (b" \t\r\n", _WHITE),
+):
+    _CLASS[list(_characters)] = _class
+
+
 def _tokens(text: str, lines: bool) -> _Tokens:
-    data = np.frombuffer(text.encode("latin-1", "replace"), np.uint8)
-    quotes = np.flatnonzero(data == 34)
-    if (data == 92).any():
-        plain = np.flatnonzero(data != 92)
-        # plain[k - 1] is the last character before the quote that is not a backslash.
-        last = plain[np.searchsorted(plain, quotes) - 1]
-        quotes = quotes[(quotes - last) % 2 == 1]
-    toggle = np.zeros(len(data), np.bool_)
-    toggle[quotes] = True
-    outside = ~np.logical_xor.accumulate(toggle)
-    kinds = np.zeros(256, np.int8)
-    kinds[[91, 123]], kinds[[93, 125]], kinds[44] = 1, -1, 2
-    found = kinds[data]
-    position = np.flatnonzero((found != 0) & outside)
-    kind = found[position].astype(np.int64)
-    kind[kind == 2] = 0
+    # One byte a character: what is not Latin-1 becomes a question mark, which JSON never uses.
+    classes = _CLASS[np.frombuffer(text.encode("latin-1", "replace"), np.uint8)]
+    quotes = np.flatnonzero(classes == _QUOTE)
+    escape_start, escape_end = _runs(classes == _ESCAPE)
+    if len(escape_start):
+        run = np.searchsorted(escape_end, quotes)
+        run = np.minimum(run, len(escape_end) - 1)
+        odd = (escape_end[run] - escape_start[run]) % 2 == 1
+        quotes = quotes[~((escape_end[run] == quotes) & odd)]
+    inside = np.zeros(len(classes), np.bool_)
+    inside[quotes] = True
+    np.logical_xor.accumulate(inside, out=inside)
+    position = np.flatnonzero((classes > 0) & (classes <= _COMMA) & ~inside)
+    kind = np.array([0, 1, -1, 0], np.int64)[classes[position]]
     if lines:
         ends = np.flatnonzero((np.cumsum(kind) == 0) & (kind == -1))[:-1]
         position = np.insert(position, ends + 1, position[ends] + 1)
         kind = np.insert(kind, ends + 1, 0)
-    position = np.concatenate(([-1], position, [len(data)]))
+    position = np.concatenate(([-1], position, [len(classes)]))
     kind = np.concatenate(([1], kind, [-1]))
-    white = (data == 32) | (data == 9) | (data == 10) | (data == 13)
-    solid = np.flatnonzero(~white)
-    before = np.concatenate(([-1], solid))[np.searchsorted(solid, position)] + 1
-    opener, closer = _pairs(kind)
-    return _Tokens(position, kind, before, opener, closer)
+    start, end = _runs(classes == _WHITE)
+    # A run of length 0 at either side, so that every search finds one.
+    start = np.concatenate(([-2], start, [len(classes) + 2]))
+    end = np.concatenate(([-2], end, [len(classes) + 2]))
+    run = np.searchsorted(start, position) - 1
+    before = np.where(end[run] >= position, start[run], position)
+    run = np.searchsorted(end, position + 1, side="right")
+    behind = np.where(start[run] <= position + 1, end[run], position + 1)
+    return _Tokens(position, kind, before, behind, *_pairs(kind))
+
+
+def _runs(mask: BoolArray) -> tuple[IntArray, IntArray]:
+    """Start and end of each run of True."""
+    padded = np.concatenate(([False], mask, [False]))
+    edges = np.flatnonzero(padded[1:] != padded[:-1])
+    return edges[::2], edges[1::2]
 
 
 def _pairs(kind: IntArray) -> tuple[IntArray, IntArray]:
@@ -176,12 +199,7 @@ def _layout(text: str, lines: bool) -> JsonLayout | None:
     tokens = _tokens(text, lines)
     position, kind, before = tokens.position, tokens.kind, tokens.before
     count = len(kind)
-    nonwhite = np.flatnonzero(
-        ~np.isin(np.frombuffer(text.encode("latin-1", "replace"), np.uint8), [32, 9, 10, 13])
-    )
-    slot = np.searchsorted(nonwhite, position + 1)
-    content = np.concatenate((nonwhite, [len(text)]))[slot]
-
+    content = tokens.behind
     # The member after an opening bracket or comma; nothing stands between [ and ].
     at = np.flatnonzero(kind[:-1] >= 0)
     following = kind[at + 1]
