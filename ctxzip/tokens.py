@@ -35,6 +35,7 @@ __all__ = [
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BLOCK = 1024
+_PAGE = 131_072
 _OBJECTS_REMEMBERED = 8
 
 
@@ -123,7 +124,9 @@ class HuggingFaceCounter:
     """Counts with a ``tokenizers.Tokenizer``, without adding special tokens.
 
     Works on a copy that neither truncates nor pads and reads special tokens as ordinary text, so
-    the caller's object is never changed, and changing it later does not change the count.
+    the caller's object is never changed, and changing it later does not change the count. Text of
+    more than 131,072 characters is encoded in pieces, for memory; tokenizers that mark the
+    beginning of a text may count one token more for each piece.
 
     Raises:
         InputError: the tokenizer has parts written in Python, so it cannot be copied.
@@ -137,8 +140,8 @@ class HuggingFaceCounter:
             self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         except Exception as error:
             raise InputError(
-                f"The tokenizer {name!r} cannot be copied: {error}.",
-                hint="Give a function instead: lambda text: len(tokenizer.encode(text).ids).",
+                f"The {name} cannot be copied: {error}.",
+                hint="Give a function instead, which counts with it: str -> int.",
             ) from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
@@ -146,16 +149,26 @@ class HuggingFaceCounter:
 
     def count(self, text: str) -> int:
         """Number of tokens in ``text``."""
-        return len(self._encode(text).ids)
+        return sum(len(encoding.ids) for _, encoding in self._encoded(text))
 
     def starts(self, text: str) -> IntArray:
         """Character offset of each token: int64, shape (count(text),), never decreasing."""
-        offsets = np.array(self._encode(text).offsets, np.int64).reshape(-1, 2)
-        starts: IntArray = np.maximum.accumulate(offsets[:, 0])
-        return starts
+        found = [np.zeros(0, np.int64)]
+        for at, encoding in self._encoded(text):
+            offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
+            found.append(offsets[:, 0] + at)
+        return np.maximum.accumulate(np.concatenate(found))
 
-    def _encode(self, text: str) -> tokenizers.Encoding:
-        return self._tokenizer.encode(_without_surrogates(text), add_special_tokens=False)
+    def _encoded(self, text: str) -> Iterator[tuple[int, tokenizers.Encoding]]:
+        at = 0
+        for piece in _pages(_without_surrogates(text)):
+            try:
+                yield at, self._tokenizer.encode(piece, add_special_tokens=False)
+            except Exception as error:
+                raise InputError(
+                    f"The {self.name} cannot encode {_short(piece)}: {error}."
+                ) from error
+            at += len(piece)
 
 
 class CallableCounter:
@@ -247,7 +260,7 @@ def _counter_of(tokenizer: Any) -> TokenCounter:
         raise InputError(f"tokenizer={_short(tokenizer)} is no tokenizer that can count.")
     given_name = getattr(tokenizer, "name_or_path", None)
     name = given_name if isinstance(given_name, str) and given_name else None
-    return HuggingFaceCounter(backend, name or _describe(backend))
+    return HuggingFaceCounter(backend, f"tokenizer of {name}" if name else _describe(backend))
 
 
 def _describe(tokenizer: tokenizers.Tokenizer) -> str:
@@ -264,6 +277,18 @@ def _named(name: str) -> TokenCounter:
 def _loaded(name: str) -> TokenCounter:
     encoding, lengths = load(name)
     return TiktokenCounter(encoding, name, lengths)
+
+
+def _pages(text: str) -> Iterator[str]:
+    """``text`` in pieces that end with a line if they can, or before a space."""
+    at = 0
+    while len(text) - at > _PAGE:
+        middle, end = at + _PAGE // 2, at + _PAGE
+        cut = text.rfind("\n", middle, end) + 1 or text.rfind(" ", middle, end)
+        cut = cut if cut > at else end
+        yield text[at:cut]
+        at = cut
+    yield text[at:]
 
 
 def _pieces(text: str) -> Iterator[str]:
