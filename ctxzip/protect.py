@@ -164,22 +164,26 @@ def _words(text: str, codes: CodeArray, kind: KindArray) -> IntArray:
     edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
     start, end = edges[::2], edges[1::2]
     # First letter, last letter and length leave few candidates to be looked up as strings.
-    likely = np.isin(_signature(codes[start], codes[end - 1], end - start), _meaning_signatures())
+    likely = _likely()[_signature(codes[start], codes[end - 1], end - start)]
     pairs = zip(start[likely].tolist(), end[likely].tolist(), strict=True)
     return _array((a, b) for a, b in pairs if text[a:b] in MEANING_WORDS)
 
 
-def _signature(first: CodeArray, last: CodeArray, length: IntArray) -> IntArray:
-    signature: IntArray = (first.astype(np.int64) << 36) | (last.astype(np.int64) << 20) | length
+def _signature(
+    first: IntArray | CodeArray, last: IntArray | CodeArray, length: IntArray
+) -> IntArray:
+    signature: IntArray = (first * 1009 + last * 31 + length) & 0xFFFF
     return signature
 
 
 @functools.cache
-def _meaning_signatures() -> IntArray:
+def _likely() -> BoolArray:
+    """By signature, whether a word may carry meaning."""
     words = sorted(MEANING_WORDS)
-    first = np.array([ord(word[0]) for word in words], np.uint32)
-    last = np.array([ord(word[-1]) for word in words], np.uint32)
-    return np.unique(_signature(first, last, np.array([len(word) for word in words])))
+    first, last = (np.array([ord(word[at]) for word in words]) for at in (0, -1))
+    likely = np.zeros(0x10000, np.bool_)
+    likely[_signature(first, last, np.array([len(word) for word in words]))] = True
+    return likely
 
 
 def _number_labels(text: str) -> IntArray:
@@ -208,12 +212,14 @@ def _ids(codes: CodeArray, kind: KindArray, capital: BoolArray) -> IntArray:
     inside[1:-1] |= digit[:-2] & digit[2:] & np.isin(codes[1:-1], _codes(",'’"))
     edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
     start, end = edges[::2], edges[1::2]
-    marks = np.concatenate([[0], np.cumsum(digit | _code_marks(codes, kind, capital))])
-    chosen = marks[end] > marks[start]
+    if not len(start):
+        return _array(())
+    marks = digit | _code_marks(codes, kind, capital)  # none of them stands between two runs
+    chosen = np.logical_or.reduceat(marks, start)
     start, end = start[chosen], end[chosen]
-    # A full stop or colon at the end belongs to the sentence.
-    solid = np.maximum.accumulate(np.where(kind == _TAIL, -1, np.arange(len(codes))))
-    return np.stack([start, solid[end - 1] + 1], axis=1).astype(np.int64)
+    for _ in range(3):  # a full stop, colon or ellipsis at the end belongs to the sentence
+        end = end - (kind[end - 1] == _TAIL)
+    return np.stack([start, end], axis=1)
 
 
 def _code_marks(codes: CodeArray, kind: KindArray, capital: BoolArray) -> BoolArray:

@@ -145,6 +145,10 @@ def test_plain_prose_is_free() -> None:
     assert kept(text) == []
 
 
+def test_parts_of_words_are_free() -> None:
+    assert kept("The Kenyan's guide brought toys; supposed to be cannon fodder.") == []
+
+
 def test_sentence_ends_stay_outside() -> None:
     assert kept("He arrived in 2024. They left: 17.") == ["2024", "17"]
 

@@ -253,6 +253,13 @@ def test_a_fast_tokenizer_of_transformers(byte_level: tokenizers.Tokenizer) -> N
     assert counter.count(PROSE) == resolve(byte_level).count(PROSE)
 
 
+def test_a_tokenizer_with_parts_in_python_is_refused() -> None:
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.PreTokenizer.custom(object())
+    with pytest.raises(InputError, match="cannot be copied"):
+        resolve(tokenizer)
+
+
 def words(text: str) -> int:
     return len(text.split())
 
