@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -247,7 +248,14 @@ def test_a_query_that_is_not_text_is_refused(compressor: str, query: object):
         {"protect_spans": [[(0, 999)]]},
         {"protect_spans": [[(-3, 2)]]},
         {"protect_patterns": ["(unclosed"]},
+        {"protect_spans": [[(0.5, 3)]]},
+        {"protect_spans": [(0, 3)]},
+        {"protect_spans": [None]},
         {"protect": [3]},
+        {"protect": [""]},
+        {"protect": None},
+        {"language": 3},
+        {"separator": "\ud800"},
         {"tokenizer": "no-such-tokenizer"},
         {"tokenizer": 7},
         {"tokenizer": lambda text: "many"},
@@ -259,6 +267,17 @@ def test_wrong_options_are_named(compressor: str, options: dict[str, object]):
         ctxzip.compress(TEXT, 0.5, compressor=compressor, options=Options(**options))
 
 
+def test_options_must_be_options(compressor: str):
+    with pytest.raises(InputError, match="options"):
+        ctxzip.compress(TEXT, 0.5, compressor=compressor, options={"protect": ["pump"]})
+
+
+def test_numbers_of_numpy_are_numbers(compressor: str):
+    plain = ctxzip.compress(TEXT, 0.5, compressor=compressor)
+    assert ctxzip.compress(TEXT, np.float32(0.5), compressor=compressor).text == plain.text
+    assert ctxzip.compress(TEXT, target_tokens=np.int64(4), compressor=compressor).tokens_after <= 4
+
+
 def test_an_unknown_compressor_gets_the_nearest_names():
     with pytest.raises(InputError, match="lexical") as caught:
         ctxzip.compress(TEXT, compressor="lexcial")
@@ -268,5 +287,6 @@ def test_an_unknown_compressor_gets_the_nearest_names():
 def test_queries_must_match_prompts(compressor: str):
     with pytest.raises(InputError, match="2"):
         ctxzip.compress_many([TEXT, TEXT], 0.5, queries=["one"], compressor=compressor)
-    with pytest.raises(InputError):
-        ctxzip.compress_many(TEXT, 0.5, compressor=compressor)
+    for prompts in (TEXT, 3, None, (text for text in [TEXT])):
+        with pytest.raises(InputError, match="prompts"):
+            ctxzip.compress_many(prompts, 0.5, compressor=compressor)

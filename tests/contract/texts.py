@@ -40,6 +40,22 @@ SENTENCES = [
 ]
 TABLE = "| Part | Limit |\n|---|---|\n| valve | 8 bar |\n| pump | 2.5 bar |\n| hose | not tested |"
 FENCE = "```python\ndef f(x):\n    # not now\n    return x + 1\n\n\nprint(f(2))\n```"
+TABLES = [
+    TABLE,
+    TABLE.replace("\n", "\r\n"),
+    "Part | Limit\n:--- | ---:\nvalve | 8 bar\npump | 2.5 bar",
+    "  | Teil | Wert |\n  | :-: | - |\n  | Ventil. Neu. | 8 bar |",
+]
+FENCES = [
+    FENCE,
+    FENCE.replace("\n", "\r\n"),
+    "~~~\nprint('```')\n\nIt is not prose. It is code.\n~~~",
+    "````md\n```py\nx = 1\n```\n````",
+    "   ```\n   x = 1\n\n   y = 2\n   ```",
+    '```json\n{\n  "a": 1,\n  "b": [2, 3]\n}\n```',
+    "```\n| a | b |\n|---|---|\n| 1 | 2 |\n```",
+    "```\n```",
+]
 JSON = json.dumps(
     {
         "id": "INC-7",
