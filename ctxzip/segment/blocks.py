@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import NamedTuple
+from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple, TypeAlias
 
 from ctxzip.units import Kind
 
@@ -19,6 +21,7 @@ _WRAP = 160  # no one wraps prose by hand at more columns than this
 _CUT_HEADING = 400
 _LINE = re.compile(r"\S[^\n]*")
 _QUOTE = re.compile(r"(?:>[ \t]{0,3})+")
+_UNQUOTED = re.compile(r"\n(?![ \t]*>)")
 _FENCE = re.compile(r"(`{3,})[^`\n]*$|(~{3,})[^\n]*$")
 _HEADING = re.compile(r"#{1,6}(?:[ \t]|$)")
 _ITEM = re.compile(
@@ -26,18 +29,19 @@ _ITEM = re.compile(
     r"(?:[ \t]+(?=\S)|$)"
 )
 _RULE = re.compile(r"[-*_=][-*_= \t]{2,}$")
+_CELL = re.compile(r"[ \t]*:?-+:?[ \t]*")
 _DELIMITER = re.compile(r"[|:\- \t]+$")
 _KEY = re.compile(r"[A-Z\d][\w.'’()/-]{0,40}(?: [\w.'’()/&-]{1,40}){0,3} ?:(?:\s|$)")
 _LOG = re.compile(
-    r"[\[<(]?(?:\d{4}-\d\d-\d\d[T \]]|\d\d?:\d\d:\d\d)|\[[A-Z]+\]|(?:TRACE|DEBUG|INFO|WARN\w*|ERROR)\b"
+    r"[\[<(]?(?:\d{4}-\d\d-\d\d[T \]]|\d\d?:\d\d:\d\d)|\[[A-Z]+\]"
+    r"|(?:TRACE|DEBUG|INFO|WARN\w*|ERROR)\b"
     r"|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d\d? \d\d:"
 )
 _CODE_LINE = re.compile(
     r"[{};]\s*$|^\s*(?:def|class|import|from|return|if|for|while|else|elif|try|let|const|var|fn|func"
-    r"|public|private|static|\$|#include|//|>>>|@\w)\b|^\s*(?:\$ |//|>>> |</?\w)|\w\(.*\)\s*:?$|\S = \S"
+    r"|public|private|static)\b|^\s*(?:\$ |//|#include|>>> |@\w|</?\w)|\w\(.*\)\s*:?$|\S = \S"
 )
 _FRONT = re.compile(r"(?:[\w-]+[ \t]*:|[ \t]*- |[ \t]+\S|#|$)")
-_FIRST = frozenset("#`~|-*+=_<{[(•‣◦⁃▪●○0123456789")
 _DECODER = json.JSONDecoder()
 
 
@@ -116,9 +120,8 @@ class _Scanner:
             self._glue(start, end)
             return end
         line = _Line(start, body, end, indent)
-        if text[body] in _FIRST or text[body].isalpha():
-            done = self._special(line)
-            if done:
+        for opens in _OPENERS.get(text[body], _LIST):
+            if done := opens(self, line):
                 return done
         if self.header >= 0 and text.find("|", body, end) >= 0:
             self.out.append(Block(start, start, end, Kind.ROW, self.header))
@@ -127,35 +130,31 @@ class _Scanner:
         self.lines.append(line)
         return end
 
-    def _special(self, line: _Line) -> int:
-        """Handle a line that opens or is a block of its own; 0 if it is plain text."""
-        text, (start, body, end, indent) = self.text, line
-        first = text[body]
-        if first in "`~" and (fence := _FENCE.match(text, body, end)):
-            return self._fence(start, end, fence.group(1) or fence.group(2))
-        if first == "#" and end - body < _CUT_HEADING and _HEADING.match(text, body, end):
+    # Each of these handles a line that opens a block, and returns where to go on, or 0.
+
+    def _heading(self, line: _Line) -> int:
+        start, body, end, _ = line
+        if end - body < _CUT_HEADING and _HEADING.match(self.text, body, end):
             return self._emit(start, body, end, Kind.HEADING)
-        if first == "<" and text.startswith("<!--", body) and not self.no_comment:
-            close = text.find("-->", body)
-            if close >= 0:
-                return self._emit(start, start, close + 3, Kind.CODE)
-            self.no_comment = True
-        if first in "{[" and not self.lines and body >= self.no_json_before:
-            done = self._json(start, body)
-            if done:
-                return done
-        if first in "|:-" and self.lines and self._table_header(end, body):
-            return end
-        if first in "-*_=" and _RULE.match(text, body, end):
-            return self._rule(start, body, end, first)
-        marker = _ITEM.match(text, body, min(end, body + 40))
-        if marker and self._opens_item(marker.group().strip()):
-            self._flush()
-            self.in_list, self.header = True, -1
-            self.item = _Line(start, marker.end(), end, indent)
-            self.lines.append(self.item)
-            return end
         return 0
+
+    def _comment(self, line: _Line) -> int:
+        if self.no_comment or not self.text.startswith("<!--", line.body):
+            return 0
+        close = self.text.find("-->", line.body)
+        self.no_comment = close < 0
+        return self._emit(line.start, line.start, close + 3, Kind.CODE) if close >= 0 else 0
+
+    def _item(self, line: _Line) -> int:
+        start, body, end, indent = line
+        marker = _ITEM.match(self.text, body, min(end, body + 40))
+        if not marker or not self._opens_item(marker.group().strip()):
+            return 0
+        self._flush()
+        self.in_list, self.header = True, -1
+        self.item = _Line(start, marker.end(), end, indent)
+        self.lines.append(self.item)
+        return end
 
     def _opens_item(self, marker: str) -> bool:
         if not self.lines or self.item is not None or marker in ("1.", "1)", "(1)", "a)", "(a)"):
@@ -177,16 +176,25 @@ class _Scanner:
         else:
             self.out.append(Block(start, start, end, Kind.SENTENCE))
 
-    def _fence(self, start: int, end: int, fence: str) -> int:
+    def _fence(self, line: _Line) -> int:
+        start, body, end, _ = line
+        opening = _FENCE.match(self.text, body, end)
+        if not opening:
+            return 0
+        fence = opening.group(1) or opening.group(2)
         close = re.compile(rf"^[ \t>]*{fence[0]}{{{len(fence)},}}[ \t\r]*$", re.M)
         match = close.search(self.text, end)
         stop = match.end() if match else len(self.text)
+        if self.depth and (outside := _UNQUOTED.search(self.text, end, stop)):
+            stop = outside.start()
         while self.text[stop - 1].isspace():
             stop -= 1
         return self._emit(start, start, stop, Kind.CODE)
 
-    def _json(self, start: int, body: int) -> int:
-        text = self.text
+    def _json(self, line: _Line) -> int:
+        text, body = self.text, line.body
+        if self.lines or body < self.no_json_before:
+            return 0
         try:
             value, stop = _DECODER.raw_decode(text, body)
         except json.JSONDecodeError as error:
@@ -202,29 +210,36 @@ class _Scanner:
         if rest.strip() or not value or not large:
             self.no_json_before = stop
             return 0
-        return self._emit(start, start, stop, Kind.CODE)
+        return self._emit(line.start, line.start, stop, Kind.CODE)
 
-    def _table_header(self, end: int, body: int) -> bool:
-        text, above = self.text, self.lines[-1]
-        if not _DELIMITER.match(text, body, end) or text.find("|", above.body, above.end) < 0:
-            return False
-        cells = text[body:end].strip().strip("|").split("|")
-        if not all(re.fullmatch(r"[ \t]*:?-+:?[ \t]*", cell) for cell in cells):
-            return False
-        if self.item is above or ("|" not in text[body:end]):
-            return False
+    def _table(self, line: _Line) -> int:
+        """The delimiter row under a header makes a table of it."""
+        text, body, end = self.text, line.body, line.end
+        if not self.lines or self.lines[-1] is self.item or not _DELIMITER.match(text, body, end):
+            return 0
+        above, row = self.lines[-1], text[body:end]
+        cells = row.strip().strip("|").split("|")
+        if "|" not in row or text.find("|", above.body, above.end) < 0:
+            return 0
+        if not all(_CELL.fullmatch(cell) for cell in cells):
+            return 0
         self.lines.pop()
         self._flush()
         self.header = len(self.out)
         self.out.append(Block(above.start, above.start, end, Kind.TABLE_HEADER))
-        return True
+        return end
 
-    def _rule(self, start: int, body: int, end: int, first: str) -> int:
+    def _rule(self, line: _Line) -> int:
+        """A thematic break, or the line under a heading."""
+        start, body, end, _ = line
+        first = self.text[body]
+        if not _RULE.match(self.text, body, end):
+            return 0
         characters = set(self.text[body:end])
         if len(characters - {" ", "\t"}) > 1:
             return 0
         underline = first in "=-" and characters == {first}
-        if underline and len(self.lines) == 1 and self.item is None and not self.header >= 0:
+        if underline and len(self.lines) == 1 and self.item is None and self.header < 0:
             above = self.lines.pop()
             return self._emit(above.start, above.body, end, Kind.HEADING)
         return self._emit(start, body, end, Kind.SENTENCE)
@@ -278,6 +293,24 @@ class _Scanner:
         return hits * 2 >= len(lines)
 
 
+_Opener: TypeAlias = Callable[[_Scanner, _Line], int]
+_LIST: tuple[_Opener, ...] = (_Scanner._item,)
+_OPENERS: dict[str, tuple[_Opener, ...]] = {
+    "`": (_Scanner._fence,),
+    "~": (_Scanner._fence,),
+    "#": (_Scanner._heading,),
+    "<": (_Scanner._comment,),
+    "{": (_Scanner._json,),
+    "[": (_Scanner._json,),
+    "|": (_Scanner._table,),
+    ":": (_Scanner._table,),
+    "-": (_Scanner._table, _Scanner._rule, _Scanner._item),
+    "*": (_Scanner._rule, _Scanner._item),
+    "_": (_Scanner._rule,),
+    "=": (_Scanner._rule,),
+}
+
+
 def _groups(text: str, lines: list[_Line]) -> list[list[_Line]]:
     """Lines that make up one hard-wrapped paragraph, grouped; a line of its own is a group."""
     if len(lines) == 1:
@@ -286,36 +319,35 @@ def _groups(text: str, lines: list[_Line]) -> list[list[_Line]]:
     # A few long lines (a URL, a table) do not make the others unwrapped.
     long = sum(length > _WRAP for length in lengths)
     width = 0 if long * 5 > len(lines) else max((x for x in lengths if x <= _WRAP), default=0)
+    # Where every line begins with a capital, each is an entry of its own.
     starts = [text[line.body] for line in lines[1:]]
-    titled = len(starts) > 2 and not any(c.islower() for c in starts) and any(map(str.isupper, starts))
+    titled = len(starts) > 2 and any(c.isupper() for c in starts)
+    titled = titled and not any(c.islower() for c in starts)
     groups = [[lines[0]]]
-    for before, line, length in zip(lines, lines[1:], lengths, strict=False):
-        if _continues(text, before, line, min(length, 10**6), width, titled):
+    for before, line in pairwise(lines):
+        if _continues(text, before, line, width, titled):
             groups[-1].append(line)
         else:
             groups.append([line])
     return groups
 
 
-def _continues(
-    text: str, before: _Line, line: _Line, length: int, width: int, titled: bool
-) -> bool:
+def _continues(text: str, before: _Line, line: _Line, width: int, titled: bool) -> bool:
     """Whether the break between two lines is only a wrap."""
-    if not width or length > _WRAP or line.end - line.body > _WRAP:
-        return False
+    length = before.end - before.body
     first, last = text[line.body], text[before.end - 1]
-    if first == "|" or _LOG.match(text, line.body, line.end):
+    if max(length, line.end - line.body) > min(width, _WRAP) or first == "|":
         return False
-    if not first.islower() and _KEY.match(text, line.body, line.end):
+    if _LOG.match(text, line.body, line.end) or _KEY.match(text, line.body, line.end):
         return False
-    if first.islower() and last not in ".!?:":
+    stopped = last in ".!?:"
+    if first.islower() and not stopped:
         return width >= 30 or last == "," or line.indent > before.indent
     if last == "," and not titled:
         return True
-    if width < 40 and first < "\u2e80":
+    wide = first >= "\u2e80"  # scripts without spaces wrap anywhere
+    if titled or (width < 40 and not wide) or (stopped and not first.islower()):
         return False
-    if titled or (last in ".!?:" and not first.islower()):
-        return False
-    word = text[line.body : min(line.end, line.body + 40)].split(None, 1)[0]
+    word = 1 if wide else len(text[line.body : min(line.end, line.body + 40)].split(None, 1)[0])
     # Who wraps at a width puts a word on the next line only if it no longer fits.
-    return length + 1 + (1 if first >= "\u2e80" else len(word)) > 0.85 * width
+    return length + 1 + word > 0.85 * width

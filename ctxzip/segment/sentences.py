@@ -30,8 +30,12 @@ _WORD = re.compile(r"\w")
 _INNER = re.compile(r"[.!?\u037e\u0387\u0589-\u1fff\u2024-\u2026\u203c-\u2049\u2cf9-\uffff]")
 _INNER_GREEK = re.compile(r"[.!?;\u0387\u2026]")
 _STOPS = re.compile("[\u17d4\u17d5\u0f0d\u0f0e]+\\s*")  # Khmer and Tibetan, unknown to sentencex
-_SENTENCE = re.compile(r"[.!?\u2026]+[\"'\u201d\u2019\u00bb)\]]*\s+(?=[\"'\u201c\u2018\u00ab(\[]*[^\W_a-z])")
-_CLAUSE = re.compile(r"[,;:)\]\u2013\u2014](?=\s)|[\u3001\u3002\uff0c\uff1b\uff1a\uff01\uff1f\u060c\u061b]")
+_SENTENCE = re.compile(
+    r"[.!?\u2026]+[\"'\u201d\u2019\u00bb)\]]*\s+(?=[\"'\u201c\u2018\u00ab(\[]*[^\W_a-z])"
+)
+_CLAUSE = re.compile(
+    r"[,;:)\]\u2013\u2014](?=\s)|[\u3001\u3002\uff0c\uff1b\uff1a\uff01\uff1f\u060c\u061b]"
+)
 _SPACE = re.compile(r"\s+")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[\"'\u201c])(?:Figs?|Eqs?|Refs?|cf|vs|approx|viz|e\.\s?g|i\.\s?e|Mr|Mrs|Ms|Dr|Prof|Gen"
@@ -39,8 +43,10 @@ _ABBREVIATION = re.compile(
     r"|[A-HJ-Z\u00c0-\u00de\u0410-\u042f])\.$"
 )
 _BEFORE_NUMBER = re.compile(
-    r"(?:^|[\s(\[])(?:[Nn]os?|Nr|[Vv]ols?|[Cc]h|[Ss]ecs?|[Aa]rts?|pp?|[Tt]abs?|ca|c)\.$", re.ASCII
+    r"(?:^|[\s(\['\u2019])(?:[Nn]os?|Nr|[Vv]ols?|[Cc]h|[Ss]ecs?|[Aa]rts?|pp?|[Tt]abs?|ca|c)\.$",
+    re.ASCII,
 )
+_ASIDE = re.compile(r"\s*[(\[][^()\[\]]+[.!?][\"'\u201d\u2019]?[)\]](?=\s+[^\W\da-z_])")
 _LETTER = re.compile(r"(?<!\w)\w\.$")
 
 
@@ -108,6 +114,8 @@ def _ends(text: str, start: int, end: int, language: str) -> list[int]:
             if trimmed == last or (cut < end and _joined(text, trimmed, cut)):
                 continue
             if _WORD.search(text, last, trimmed):
+                if aside := _ASIDE.match(text, last, trimmed):
+                    result.append(aside.end())
                 result.append(trimmed)
             elif result:
                 # A stray quotation mark or emoji belongs to the sentence before it.

@@ -113,7 +113,7 @@ def _is_json_lines(text: str) -> bool:
     if not rest or rest.isspace() or not _parses(first):
         return False
     lines = (line.strip(" \t\r") for line in rest.split("\n"))
-    return all(not line or line[0] in "{[" and _parses(line) for line in lines)
+    return all(not line or (line[0] in "{[" and _parses(line)) for line in lines)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
