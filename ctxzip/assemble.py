@@ -13,14 +13,15 @@ from ctxzip.protect import unmap
 from ctxzip.render import pieces
 from ctxzip.score.base import UnitScores
 from ctxzip.types import CompressedDocument, Compression, ScoredUnit, Segment, Span
-from ctxzip.units import IntArray, ScoredUnits, overlapping
+from ctxzip.units import IntArray, ScoredUnits, overlapping, split_like
 
 __all__ = ["identity", "result_of"]
 
 
 def identity(prepared: Prepared, name: str, note: str) -> Compression:
     """The input as it is, but for ``<keep>`` tags, with the reason why."""
-    spans = [[(0, len(p.text))] if p.text else [] for p in prepared.passages]
+    spans = [np.array([(0, len(p.text))] if p.text else [], np.int64) for p in prepared.passages]
+    spans = [some.reshape(-1, 2) for some in spans]
     texts = [p.text for p in prepared.passages]
     tokens = prepared.counter.count(prepared.assemble(texts))
     kept = np.ones(sum(len(p.units) for p in prepared.passages), bool)
@@ -38,15 +39,15 @@ def result_of(
     """Render the chosen spans and collect what is to be said about them."""
     begun = perf_counter()
     texts = [pieces(p.text, s) for p, s in zip(prepared.passages, chosen.spans, strict=True)]
-    cuts = np.cumsum([len(p.units) for p in prepared.passages])[:-1]
+    all_units = [passage.units for passage in prepared.passages]
     documents = []
     parts: list[Segment] = []
     at = 0
     for i, (passage, text, kept) in enumerate(
-        zip(prepared.passages, texts, np.split(chosen.kept, cuts), strict=True)
+        zip(prepared.passages, texts, split_like(chosen.kept, all_units), strict=True)
     ):
-        spans = unmap(np.array(chosen.spans[i], np.int64).reshape(-1, 2), prepared.removed[i])
-        source_spans = tuple(Span(int(a), int(b)) for a, b in spans.tolist())
+        spans = unmap(chosen.spans[i], prepared.removed[i])
+        source_spans = tuple(map(Span._make, spans.tolist()))
         units: tuple[ScoredUnit, ...] | ScoredUnits = ()
         relevance: float | None = None
         if scores is not None:
@@ -61,7 +62,7 @@ def result_of(
                 CompressedDocument((passage.document,), text, source_spans, relevance, units)
             )
         if text:
-            at = _segments(parts, at, i, source_spans, prepared)
+            at = _segments(parts, at, i, spans, prepared)
     joined = prepared.assemble(texts)
     prepared.seconds["render"] = perf_counter() - begun
     notes = (*(scores.notes if scores is not None else ()), *chosen.notes)
@@ -96,9 +97,7 @@ def _original_units(prepared: Prepared, i: int) -> tuple[IntArray, IntArray]:
     return start, end
 
 
-def _segments(
-    parts: list[Segment], at: int, i: int, spans: tuple[Span, ...], prepared: Prepared
-) -> int:
+def _segments(parts: list[Segment], at: int, i: int, spans: IntArray, prepared: Prepared) -> int:
     """Append the segments of one document; returns where the next begins."""
     if at and prepared.options.separator:
         parts.append(Segment(at, at + len(prepared.options.separator), -1, -1))
@@ -106,7 +105,8 @@ def _segments(
     if prepared.prefixes[i]:
         parts.append(Segment(at, at + len(prepared.prefixes[i]), i, -1))
         at = parts[-1].end
-    for start, end in spans:
-        parts.append(Segment(at, at + end - start, i, start))
-        at += end - start
-    return at
+    ends = at + np.cumsum(spans[:, 1] - spans[:, 0])
+    starts = np.concatenate([[at], ends[:-1]])
+    rows = np.stack([starts, ends, np.full(len(spans), i), spans[:, 0]], axis=1)
+    parts.extend(map(Segment._make, rows.tolist()))
+    return int(ends[-1])

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ctxzip.prepare import Prepared
-from ctxzip.render import merge, pieces
+from ctxzip.render import Layout, merge, pieces
 from ctxzip.select import Candidates, fit, greedy
-from ctxzip.units import BoolArray, FloatArray, IntArray, overlapping
+from ctxzip.units import BoolArray, FloatArray, IntArray, overlapping, split_like
 
-__all__ = ["Chosen", "SpanLists", "candidates_of", "choose_units", "count", "with_hard"]
-
-SpanLists = list[list[tuple[int, int]]]
+__all__ = ["Chosen", "candidates_of", "choose_units", "count", "spans_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,13 +19,13 @@ class Chosen:
     """What was chosen for one request.
 
     Attributes:
-        spans: slices of each clean text, in order.
+        spans: slices of each clean text, in order, int64, shape (k, 2) each.
         kept: units of which anything is kept, over all passages, bool, shape (n,).
         tokens: counted tokens of the assembled text.
         notes: what the caller should know.
     """
 
-    spans: SpanLists
+    spans: list[IntArray]
     kept: BoolArray
     tokens: int
     notes: tuple[str, ...] = ()
@@ -73,21 +71,29 @@ def _leads(end: IntArray) -> IntArray:
     return np.concatenate([np.zeros(min(1, len(end)), np.int64), end[:-1]])
 
 
-def count(prepared: Prepared, spans: SpanLists) -> int:
+def count(prepared: Prepared, spans: list[IntArray]) -> int:
     """Tokens of the text that the spans of all passages come to."""
     texts = [pieces(p.text, some) for p, some in zip(prepared.passages, spans, strict=True)]
     return prepared.counter.count(prepared.assemble(texts))
 
 
-def with_hard(
-    prepared: Prepared, passage: int, spans: list[tuple[int, int]]
-) -> list[tuple[int, int]]:
-    """``spans`` with the passage's hard-protected spans, whitespace at their edges included."""
+def spans_of(prepared: Prepared, passage: int, layout: Layout, selected: BoolArray) -> IntArray:
+    """Slices of one clean text, with its hard-protected spans and the blanks at their edges.
+
+    Args:
+        prepared: the request.
+        passage: index of the passage.
+        layout: how its units become text.
+        selected: which of the layout's units, bool, shape (n,).
+
+    Returns:
+        int64, shape (k, 2), in order; no rows where nothing is selected.
+    """
+    if not selected.any():
+        return np.zeros((0, 2), np.int64)
+    spans = np.asarray(layout.spans(selected), np.int64).reshape(-1, 2)
     hard = prepared.hard[passage]
-    if not len(hard):
-        return spans
-    both = np.concatenate([np.array(spans, np.int64).reshape(-1, 2), hard])
-    return [(int(a), int(b)) for a, b in merge(both).tolist()]
+    return merge(np.concatenate([spans, hard])) if len(hard) else spans
 
 
 def choose_units(prepared: Prepared, candidates: Candidates, ceiling: int) -> Chosen | None:
@@ -97,7 +103,8 @@ def choose_units(prepared: Prepared, candidates: Candidates, ceiling: int) -> Ch
         lambda budget: greedy(candidates, budget, prepared.options.min_per_document),
         lambda selected: count(prepared, _spans(prepared, selected)),
         ceiling,
-        slack=int(left.min()) - 1 if len(left) else 0,
+        # Half a percent is less than a sentence wherever counting again would take long.
+        slack=max(int(left.min()) - 1, ceiling // 200) if len(left) else 0,
         most=int(candidates.cost.sum() + candidates.opening.sum()),
     )
     if fitted is None:
@@ -105,12 +112,10 @@ def choose_units(prepared: Prepared, candidates: Candidates, ceiling: int) -> Ch
     return Chosen(_spans(prepared, fitted.selected), fitted.selected, fitted.tokens)
 
 
-def _spans(prepared: Prepared, selected: BoolArray) -> SpanLists:
+def _spans(prepared: Prepared, selected: BoolArray) -> list[IntArray]:
     """Source slices of every passage for a selection over all of them."""
-    cuts = np.cumsum([len(p.units) for p in prepared.passages])[:-1]
+    parts = split_like(selected, [passage.units for passage in prepared.passages])
     return [
-        with_hard(prepared, i, layout.spans(part)) if part.any() else []
-        for i, (layout, part) in enumerate(
-            zip(prepared.layouts, np.split(selected, cuts), strict=True)
-        )
+        spans_of(prepared, i, layout, part)
+        for i, (layout, part) in enumerate(zip(prepared.layouts, parts, strict=True))
     ]

@@ -12,14 +12,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from ctxzip import protect
-from ctxzip.choose import Chosen, SpanLists, count, with_hard
+from ctxzip.choose import Chosen, count, spans_of
 from ctxzip.errors import BudgetError
 from ctxzip.prepare import Prepared
 from ctxzip.render import TextLayout
 from ctxzip.score.base import Scorer, ScoreRequest, UnitScores
 from ctxzip.segment import words as word_segmenter
 from ctxzip.select import Candidates, fit, prefix
-from ctxzip.units import BoolArray, FloatArray, IntArray, Kind, Units, Words, overlapping
+from ctxzip.units import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Kind,
+    Units,
+    Words,
+    distinct,
+    overlapping,
+    split_like,
+)
 
 __all__ = ["choose_words", "shorten_next"]
 
@@ -184,7 +194,8 @@ def _words(text: str, units: Units, divided: BoolArray, whole: BoolArray) -> Wor
         start = np.concatenate([none, *(s for s, _ in found)])
         end = np.concatenate([none, *(e for _, e in found)])
     # Where a word runs over the edge of a unit it is cut there.
-    start, end = np.union1d(start, units.start), np.union1d(end, units.end)
+    start = distinct(np.concatenate([start, units.start]))
+    end = distinct(np.concatenate([end, units.end]))
     unit = np.searchsorted(units.start, start, side="right") - 1
     inside = divided[unit] if len(unit) else np.zeros(0, bool)
     alone = np.flatnonzero(whole)
@@ -208,19 +219,18 @@ def _leads(words: Words) -> IntArray:
     return np.where(far, np.maximum(words.start - 1, 0), before)
 
 
-def _spans(prepared: Prepared, table: _Table, selected: BoolArray) -> SpanLists:
-    cuts = np.cumsum([len(w) for w in table.passages])[:-1]
-    result: SpanLists = []
-    for i, (words, part) in enumerate(zip(table.passages, np.split(selected, cuts), strict=True)):
-        if not part.any():
-            result.append([])
-        elif isinstance(prepared.layouts[i], TextLayout):
-            layout = TextLayout(prepared.passages[i].text, _as_units(words))
-            result.append(with_hard(prepared, i, layout.spans(part)))
+def _spans(prepared: Prepared, table: _Table, selected: BoolArray) -> list[IntArray]:
+    result = []
+    parts = split_like(selected, table.passages)
+    for i, (words, part) in enumerate(zip(table.passages, parts, strict=True)):
+        layout = prepared.layouts[i]
+        if isinstance(layout, TextLayout):
+            finer = TextLayout(prepared.passages[i].text, _as_units(words))
+            result.append(spans_of(prepared, i, finer, part))
         else:  # a JSON document: its members stand whole
-            members = np.zeros(len(prepared.passages[i].units), bool)
+            members = np.zeros(len(layout.units), bool)
             members[words.unit[part]] = True
-            result.append(prepared.layouts[i].spans(members))
+            result.append(spans_of(prepared, i, layout, members))
     return result
 
 

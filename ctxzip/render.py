@@ -7,6 +7,7 @@ blank line before a line break before a space) is kept, so paragraphs stay parag
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,7 +26,7 @@ class Layout(Protocol):
         """What may be selected."""
         ...
 
-    def spans(self, selected: BoolArray) -> list[tuple[int, int]]:
+    def spans(self, selected: BoolArray) -> IntArray | Sequence[tuple[int, int]]:
         """Source slices, in order, whose concatenation is the text."""
         ...
 
@@ -74,19 +75,13 @@ class TextLayout:
             self._strength = np.minimum(breaks, 2) + (units.start > before)
         return self._strength
 
-    def spans(self, selected: BoolArray) -> list[tuple[int, int]]:
-        """See :class:`Layout`; merged, so that no two slices touch."""
-        found: list[tuple[int, int]] = [
-            (int(a), int(b)) for a, b in merge(self._slices(selected)).tolist()
-        ]
-        return found
-
-    def _slices(self, selected: BoolArray) -> IntArray:
+    def spans(self, selected: BoolArray) -> IntArray:
+        """See :class:`Layout`; int64, shape (k, 2), merged, so that no two slices touch."""
         chosen = np.flatnonzero(selected)
         start, end = self.units.start, self.units.end
         words = np.stack([start[chosen], end[chosen]], axis=1)
         if len(chosen) < 2:
-            return words
+            return merge(words)
         after = chosen[1:]
         if bool((np.diff(chosen) == 1).all()):
             best = after
@@ -95,9 +90,10 @@ class TextLayout:
             key = self._gap_strength() * n + np.arange(n - 1)
             best = np.maximum.reduceat(key[: chosen[-1] + 1], chosen[:-1] + 1) % n
         gaps = np.stack([end[best - 1], start[best]], axis=1)
-        return np.concatenate([words, gaps])
+        return merge(np.concatenate([words, gaps]))
 
 
-def pieces(text: str, spans: list[tuple[int, int]]) -> str:
-    """The concatenated slices of ``text``."""
-    return "".join([text[start:end] for start, end in spans])
+def pieces(text: str, spans: IntArray) -> str:
+    """The concatenated slices of ``text``; ``spans`` is int64, shape (k, 2)."""
+    pairs = zip(spans[:, 0].tolist(), spans[:, 1].tolist(), strict=True)
+    return "".join([text[start:end] for start, end in pairs])

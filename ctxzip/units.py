@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TypeAlias, overload
+from itertools import pairwise
+from typing import TypeAlias, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +24,12 @@ __all__ = [
     "Words",
     "distinct",
     "overlapping",
+    "split_like",
 ]
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
+_Any = TypeVar("_Any", bound=np.generic)
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 
@@ -155,6 +158,14 @@ def distinct(values: IntArray) -> IntArray:
     new = np.ones(len(ordered), bool)
     new[1:] = ordered[1:] != ordered[:-1]
     return ordered[new]
+
+
+def split_like(array: npt.NDArray[_Any], parts: Sequence[Sized]) -> list[npt.NDArray[_Any]]:
+    """Cut an array that lies side by side into one piece per part, each as long as the part."""
+    edges = [0]
+    for part in parts:
+        edges.append(edges[-1] + len(part))
+    return [array[a:b] for a, b in pairwise(edges)]
 
 
 def overlapping(units: Units, spans: IntArray) -> BoolArray:

@@ -19,9 +19,9 @@ from ctxzip.score.base import ScoreRequest, UnitScores
 from ctxzip.score.function_words import detect, function_words
 from ctxzip.score.redundancy import repeats
 from ctxzip.segment import words as word_segmenter
-from ctxzip.units import BoolArray, FloatArray, IntArray, Kind, Passage, Words, distinct
+from ctxzip.units import BoolArray, FloatArray, IntArray, Kind, Passage, Words, distinct, split_like
 
-__all__ = ["LexicalScorer"]
+__all__ = ["LexicalIndex", "LexicalScorer", "bm25", "index_request", "query_terms"]
 
 K1 = 1.2
 B = 0.5
@@ -55,16 +55,18 @@ def spellings(text: str) -> tuple[list[str], IntArray]:
     Returns:
         n words and their first characters, int64, shape (n,).
     """
-    if not text.isascii() and _UNSPACED.search(text):
-        starts, ends = word_segmenter.split(text)
-        starts, ends = word_segmenter.cores(text, starts, ends)
-        pairs = zip(starts.tolist(), ends.tolist(), strict=True)
-        return [text[a:b].lower() for a, b in pairs], starts
+    mixed = not text.isascii() and _UNSPACED.search(text) is not None
     found: list[str] = []
     offsets: list[int] = []
     for match in _WORD.finditer(text):
-        found.append(match.group())
-        offsets.append(match.start())
+        if mixed and _UNSPACED.search(match.group()):
+            starts, ends = word_segmenter.split(text, match.start(), match.end())
+            offsets += starts.tolist()
+            found += [text[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+        else:
+            found.append(match.group())
+            offsets.append(match.start())
+    # One call for all words: lower() is quick on a long string and slow on many short ones.
     return " ".join(found).lower().split(" ") if found else [], np.array(offsets, np.int64)
 
 
@@ -87,7 +89,7 @@ def stems(words: list[str], language: str | None) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Index:
+class LexicalIndex:
     """The words of one request as numbers.
 
     Attributes:
@@ -113,7 +115,7 @@ class _Index:
     language: str | None
 
 
-def _index(request: ScoreRequest) -> _Index:
+def index_request(request: ScoreRequest) -> LexicalIndex:
     """Read every passage once."""
     texts = [spellings(passage.text) for passage in request.passages]
     titles = [spellings(passage.document.title or "")[0] for passage in request.passages]
@@ -142,7 +144,7 @@ def _index(request: ScoreRequest) -> _Index:
         term.append(to_term[number[i]])
     units = np.concatenate(unit) if unit else np.zeros(0, np.int64)
     sizes = [len(p.units) for p in request.passages]
-    return _Index(
+    return LexicalIndex(
         term=np.concatenate(term) if term else np.zeros(0, np.int64),
         unit=units,
         passage=np.repeat(np.arange(len(sizes)), sizes),
@@ -155,7 +157,7 @@ def _index(request: ScoreRequest) -> _Index:
     )
 
 
-def query_terms(query: str, index: _Index) -> IntArray:
+def query_terms(query: str, index: LexicalIndex) -> IntArray:
     """The query's content terms that occur in the request; its function words if nothing else."""
     words = spellings(query)[0]
     known = [index.vocabulary[s] for s in stems(words, index.language) if s in index.vocabulary]
@@ -189,7 +191,7 @@ def bm25(terms: IntArray, term: IntArray, place: IntArray, length: FloatArray) -
     return score
 
 
-def _relevance(query: str, index: _Index, n_passages: int) -> tuple[FloatArray, FloatArray]:
+def _relevance(query: str, index: LexicalIndex, n_passages: int) -> tuple[FloatArray, FloatArray]:
     """Scores of units and passages to a query."""
     terms = query_terms(query, index)
     own = bm25(terms, index.term, index.unit, index.length)
@@ -206,7 +208,7 @@ def _relevance(query: str, index: _Index, n_passages: int) -> tuple[FloatArray, 
     return own + PASSAGE_WEIGHT * passages[index.passage] + NEIGHBOUR_WEIGHT * near, passages
 
 
-def _salience(index: _Index) -> FloatArray:
+def _salience(index: LexicalIndex) -> FloatArray:
     """How much of what the request talks about a unit says: mean weight of its content words."""
     n = len(index.length)
     content = ~index.function[index.term]
@@ -221,7 +223,7 @@ def _salience(index: _Index) -> FloatArray:
     return score
 
 
-def _position(index: _Index) -> FloatArray:
+def _position(index: LexicalIndex) -> FloatArray:
     """1 for the first unit of a passage, falling towards 0."""
     starts = np.searchsorted(index.passage, index.passage, side="left")
     return np.asarray(1.0 / (1.0 + np.arange(len(index.passage)) - starts), np.float64)
@@ -238,7 +240,7 @@ class LexicalScorer:
         return [self._score(request) for request in requests]
 
     def _score(self, request: ScoreRequest) -> UnitScores:
-        index = _index(request)
+        index = index_request(request)
         passages: FloatArray | None = None
         if request.query and request.query.strip() and len(index.length):
             score, passages = _relevance(request.query, index, len(request.passages))
@@ -249,15 +251,15 @@ class LexicalScorer:
         duplicate = repeats(index.term, index.unit, len(index.length), index.telling)
         # Below everything else, in the order they would have had.
         score = np.where(duplicate, score - (np.ptp(score) + 1.0 if len(score) else 1.0), score)
-        cuts = np.cumsum([len(p.units) for p in request.passages])[:-1]
-        return UnitScores(units=tuple(np.split(score, cuts)), passages=passages, state=index)
+        by_passage = split_like(score, [passage.units for passage in request.passages])
+        return UnitScores(units=tuple(by_passage), passages=passages, state=index)
 
     def words(
         self, request: ScoreRequest, scores: UnitScores, words: Sequence[Words]
     ) -> list[FloatArray]:
         """Informativeness of each word, function words last, weighted by its unit's rank."""
         index = scores.state
-        if not isinstance(index, _Index):
+        if not isinstance(index, LexicalIndex):
             raise TypeError("scores are not of this scorer")
         every = np.concatenate([*scores.units, np.zeros(0)])
         low, high = (float(every.min()), float(every.max())) if len(every) else (0.0, 0.0)
@@ -274,7 +276,9 @@ class LexicalScorer:
         return result
 
     @staticmethod
-    def _words(passage: Passage, words: Words, index: _Index, rarity: FloatArray) -> FloatArray:
+    def _words(
+        passage: Passage, words: Words, index: LexicalIndex, rarity: FloatArray
+    ) -> FloatArray:
         """Informativeness of each word by itself, in about [0, 1.6]."""
         text = passage.text
         starts, ends = word_segmenter.cores(text, words.start, words.end)

@@ -46,43 +46,37 @@ def repeats(
     first = np.flatnonzero(np.concatenate([[True], owner[1:] != owner[:-1]]))
     owners = owner[first]
     size = np.diff(np.concatenate([first, [len(owner)]]))
-    values = value.tolist()
-    sets = [
-        frozenset(values[a : a + b]) for a, b in zip(first.tolist(), size.tolist(), strict=True)
-    ]
     signature = np.empty((len(first), _BANDS * _ROWS), np.uint64)
     x = value.astype(np.uint64)
     for k in range(_BANDS * _ROWS):
         signature[:, k] = np.minimum.reduceat(
             ((x + _ADD[k]) * _MULTIPLY[k]) >> np.uint64(20), first
         )
-    for band in range(_BANDS):
-        rows = signature[:, band * _ROWS : (band + 1) * _ROWS]
-        key = rows[:, 0] * np.uint64(0x9E3779B97F4A7C15) + rows[:, 1]
-        _mark(key, sets, owners, telling, similarity, result)
+    pairs = [_candidates(signature[:, band * _ROWS : (band + 1) * _ROWS]) for band in range(_BANDS)]
+    values = value.tolist()
+
+    def terms(i: int) -> frozenset[int]:
+        return frozenset(values[first[i] : first[i] + size[i]])
+
+    # Each pair once, in order, whatever the number of bands that proposed it.
+    for code in distinct(np.concatenate(pairs)).tolist():
+        later, earlier = divmod(code, len(first))
+        if result[owners[later]]:
+            continue
+        a, b = terms(earlier), terms(later)
+        common, union = len(a & b), len(a | b)
+        enough = union if min(len(a), len(b)) < 4 else similarity * union
+        if common >= enough and not any(telling[t] for t in a ^ b):
+            result[owners[later]] = True
     return result
 
 
-def _mark(
-    key: npt.NDArray[np.uint64],
-    sets: list[frozenset[int]],
-    owners: IntArray,
-    telling: BoolArray,
-    similarity: float,
-    result: BoolArray,
-) -> None:
-    """Compare each unit of a bucket with the bucket's first unit; linear in the number of units."""
+def _candidates(rows: npt.NDArray[np.uint64]) -> IntArray:
+    """Pairs of equal signatures, each unit with its bucket's first: ``later * n + first``."""
+    key = rows[:, 0] * np.uint64(0x9E3779B97F4A7C15) + rows[:, 1]
     order = np.argsort(key, kind="stable")
     same = np.concatenate([[False], key[order][1:] == key[order][:-1]])
     head = np.maximum.accumulate(np.where(same, 0, np.arange(len(order))))
-    for at in np.flatnonzero(same).tolist():
-        a, b = sets[int(order[head[at]])], sets[int(order[at])]
-        common = len(a & b)
-        enough = (
-            len(a) + len(b) - common
-            if min(len(a), len(b)) < 4
-            else similarity * (len(a) + len(b) - common)
-        )
-        alike = common >= enough
-        if alike and not any(telling[t] for t in a ^ b):
-            result[owners[int(order[at])]] = True
+    later = np.flatnonzero(same)
+    pairs: IntArray = order[later] * len(order) + order[head[later]]
+    return pairs
