@@ -169,8 +169,10 @@ def _cut_down(text: str, start: int, end: int, long: int, cut_at: int, result: l
             for match in _SPACE.finditer(text, start + 1, start + cut_at):
                 cut = match.start()
         if not cut:
-            space = _SPACE.search(text, start + cut_at, start + _CUT)
-            cut = space.start() if space else min(_whole(text, start + _CUT), end)
+            space = _SPACE.search(text, start + cut_at, min(start + _CUT, end))
+            cut = space.start() if space else _whole(text, start + _CUT)
+        if cut >= end:
+            break
         result.append(cut)
         start = _behind_space(text, cut)
     result.append(end)

@@ -1,4 +1,9 @@
-"""Words with exact offsets, in any script."""
+"""Words with exact offsets, in any script.
+
+Scripts with spaces are cut by character classes, in arrays: about 0.03 s a megabyte of English.
+Chinese, Japanese, Thai, Lao, Khmer and Burmese are cut by ICU's dictionaries (icu4py, MIT), ten
+times as fast as the alternatives and as accurate; tests/benchmarks/segmenting.md has the figures.
+"""
 
 from __future__ import annotations
 
