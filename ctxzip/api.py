@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from ctxzip.compressors import load
 from ctxzip.errors import InputError
-from ctxzip.types import Budget, Compression, Compressor, Document, Options, Request
+from ctxzip.types import (
+    Budget,
+    Compression,
+    Compressor,
+    Document,
+    Options,
+    Request,
+    check_text,
+)
 
 __all__ = ["Prompt", "acompress", "budget_of", "compress", "compress_many", "compressor_of"]
 
@@ -47,14 +55,14 @@ def compress(
         InputError: an argument cannot be used; the message names it.
         BudgetError: hard-protected text alone exceeds the ceiling.
     """
-    options = options if options is not None else Options()
+    options = options_of(compressor, options)
     budget = budget_of(ratio, target_tokens, threshold, options)
     request = request_of(prompt, query, budget)
     return compressor_of(compressor, options).compress_many([request])[0]
 
 
 def compress_many(
-    prompts: Sequence[Prompt],
+    prompts: Iterable[Prompt],
     ratio: float | None = None,
     *,
     queries: Sequence[str | None] | str | None = None,
@@ -85,10 +93,11 @@ def compress_many(
         raise InputError(
             f"prompts is one {type(prompts).__name__}.", hint="Give a sequence, or use compress()."
         )
+    prompts = list(prompts)
     asked = [queries] * len(prompts) if queries is None or isinstance(queries, str) else queries
     if len(asked) != len(prompts):
         raise InputError(f"{len(asked)} queries for {len(prompts)} prompts.")
-    options = options if options is not None else Options()
+    options = options_of(compressor, options)
     budget = budget_of(ratio, target_tokens, threshold, options)
     requests = [request_of(p, q, budget) for p, q in zip(prompts, asked, strict=True)]
     return compressor_of(compressor, options).compress_many(requests)
@@ -126,11 +135,11 @@ def budget_of(
             f"Two ceilings at once: ratio={ratio!r} and target_tokens={target_tokens!r}.",
             hint="Give one of them.",
         )
-    if target_tokens is not None and (
-        isinstance(target_tokens, bool) or not isinstance(target_tokens, int) or target_tokens < 0
-    ):
-        raise InputError(f"target_tokens={target_tokens!r} is not a whole number of at least 0.")
-    return Budget(ratio, target_tokens, threshold, options.reserve, options.margin)
+    try:
+        return Budget(ratio, target_tokens, threshold, options.reserve, options.margin)
+    except InputError as error:
+        # Budget knows the ceiling as ``tokens``; here the caller gave it another name.
+        raise InputError(str(error).replace("tokens=", "target_tokens=", 1)) from None
 
 
 def request_of(prompt: Prompt, query: str | None, budget: Budget) -> Request:
@@ -180,17 +189,14 @@ def _from_mapping(item: Mapping[str, object], i: int) -> Document:
     )
 
 
-def check_text(text: object, what: str) -> None:
-    """Raise InputError unless ``text`` is a string of whole Unicode characters."""
-    if not isinstance(text, str):
-        raise InputError(f"{what} is {type(text).__name__}, not a string.")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"{what} is not valid Unicode: a lone surrogate at character {error.start}.",
-            hint="Decode the bytes it came from with errors='replace'.",
-        ) from None
+def options_of(compressor: str | Compressor, options: Options | None) -> Options:
+    """The options that apply: the caller's, else the compressor object's, else the defaults."""
+    if options is None:
+        own = None if isinstance(compressor, str) else getattr(compressor, "options", None)
+        return own if isinstance(own, Options) else Options()
+    if not isinstance(options, Options):
+        raise InputError(f"options={options!r} is not a ctxzip.Options.")
+    return options
 
 
 def compressor_of(compressor: str | Compressor, options: Options) -> Compressor:
@@ -202,10 +208,9 @@ def compressor_of(compressor: str | Compressor, options: Options) -> Compressor:
             f"compressor={compressor!r} is neither a name nor a compressor.",
             hint="See ctxzip.list_compressors().",
         )
-    if options != Options():
+    if options != getattr(compressor, "options", Options()):
         raise InputError(
-            f"options are given beside the compressor object {compressor.name!r}, which has its"
-            " own.",
+            f"options are given beside the compressor {compressor.name!r}, which has its own.",
             hint="Give them to ctxzip.load(name, options=...).",
         )
     return compressor

@@ -8,8 +8,9 @@ import numpy as np
 
 from ctxzip.prepare import Prepared
 from ctxzip.render import Layout, merge, pieces
+from ctxzip.score.base import UnitScores
 from ctxzip.select import Candidates, fit, greedy
-from ctxzip.units import BoolArray, FloatArray, IntArray, overlapping, split_like
+from ctxzip.units import BoolArray, IntArray, overlapping, split_like
 
 __all__ = ["Chosen", "candidates_of", "choose_units", "count", "spans_of"]
 
@@ -31,18 +32,30 @@ class Chosen:
     notes: tuple[str, ...] = ()
 
 
-def candidates_of(prepared: Prepared, scores: tuple[FloatArray, ...]) -> Candidates:
+def candidates_of(prepared: Prepared, scores: UnitScores) -> Candidates:
     """The units of all passages, side by side."""
     units = [passage.units for passage in prepared.passages]
     first = np.cumsum([0, *map(len, units)])
     opening = [
         prepared.counter.count(prepared.options.separator + prefix) for prefix in prepared.prefixes
     ]
-    score = np.concatenate([*scores, np.zeros(0)])
+    score = np.concatenate([*scores.units, np.zeros(0)])
     eligible = np.ones(len(score), bool)
+    if scores.eligible is not None:
+        eligible = np.concatenate([eligible[:0], *scores.eligible])
     if prepared.request.budget.threshold is not None:
-        eligible = score >= prepared.request.budget.threshold
+        eligible &= score >= prepared.request.budget.threshold
     none = np.zeros(0, np.int64)
+    requires = [
+        none,
+        *(
+            np.where(u.requires >= 0, u.requires + f, -1)
+            for u, f in zip(units, first, strict=False)
+        ),
+    ]
+    needed = np.concatenate(requires)
+    # A table's header says nothing by itself: it comes along with its rows.
+    eligible[needed[needed >= 0]] = False
     return Candidates(
         score=score,
         cost=np.concatenate(
@@ -52,15 +65,7 @@ def candidates_of(prepared: Prepared, scores: tuple[FloatArray, ...]) -> Candida
             [np.zeros(0, bool), *map(overlapping, units, prepared.hard)],
         ),
         group=np.repeat(np.arange(len(units)), list(map(len, units))),
-        requires=np.concatenate(
-            [
-                none,
-                *(
-                    np.where(u.requires >= 0, u.requires + f, -1)
-                    for u, f in zip(units, first[:-1], strict=True)
-                ),
-            ]
-        ),
+        requires=needed,
         opening=np.array(opening, np.int64),
         eligible=eligible,
     )
@@ -74,7 +79,9 @@ def _leads(end: IntArray) -> IntArray:
 def count(prepared: Prepared, spans: list[IntArray]) -> int:
     """Tokens of the text that the spans of all passages come to."""
     texts = [pieces(p.text, some) for p, some in zip(prepared.passages, spans, strict=True)]
-    return prepared.counter.count(prepared.assemble(texts))
+    joined = prepared.assemble(texts)
+    # Some counters count special tokens even in an empty text, which nobody sends.
+    return prepared.counter.count(joined) if joined else 0
 
 
 def spans_of(prepared: Prepared, passage: int, layout: Layout, selected: BoolArray) -> IntArray:
@@ -87,10 +94,10 @@ def spans_of(prepared: Prepared, passage: int, layout: Layout, selected: BoolArr
         selected: which of the layout's units, bool, shape (n,).
 
     Returns:
-        int64, shape (k, 2), in order; no rows where nothing is selected.
+        int64, shape (k, 2), in order; only the hard-protected ones where nothing is selected.
     """
     if not selected.any():
-        return np.zeros((0, 2), np.int64)
+        return prepared.hard[passage]
     spans = np.asarray(layout.spans(selected), np.int64).reshape(-1, 2)
     hard = prepared.hard[passage]
     return merge(np.concatenate([spans, hard])) if len(hard) else spans

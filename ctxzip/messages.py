@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ctxzip import tokens
-from ctxzip.api import budget_of, check_text, compressor_of
+from ctxzip.api import budget_of, compressor_of, options_of
 from ctxzip.errors import BudgetError, InputError
-from ctxzip.types import Budget, Compression, Compressor, Document, Options, Request
+from ctxzip.types import Budget, Compression, Compressor, Document, Options, Request, check_text
 
 __all__ = ["MessagesCompression", "compress_messages"]
 
@@ -92,7 +92,7 @@ def compress_messages(
         InputError: something is not a message; it says which.
         BudgetError: what may not be touched exceeds the ceiling.
     """
-    options = options if options is not None else Options()
+    options = options_of(compressor, options)
     budget = budget_of(ratio, target_tokens, None, options)
     if budget.ratio is None and budget.tokens is None:
         budget = replace(budget, ratio=DEFAULT_RATIO)

@@ -96,7 +96,7 @@ def prepare(request: Request, options: Options) -> Prepared:
     cleaned = [_clean(document.text, tagged) for document in request.documents]
     texts = [text for text, _, _ in cleaned]
     _check_spans(options, len(texts))
-    hard = tuple(_hard(i, text, kept, options) for i, (text, kept, _) in enumerate(cleaned))
+    hard = tuple(_hard(i, *clean, options) for i, clean in enumerate(cleaned))
     lap("protect")
     prefixes = tuple(
         f"{document.title}\n" if options.titles and document.title else ""
@@ -106,6 +106,7 @@ def prepare(request: Request, options: Options) -> Prepared:
     starts, before = _count(original, texts, prefixes, options, counter)
     lap("count")
     layouts = tuple(_layout(text, options.language) for text in texts)
+    hard = tuple(map(_whole_if_torn, texts, layouts, hard))
     lap("segment")
     passages = tuple(
         Passage(document, text, layout.units)
@@ -143,11 +144,24 @@ def _check_spans(options: Options, n: int) -> None:
         )
 
 
-def _hard(i: int, text: str, kept: IntArray, options: Options) -> IntArray:
+def _hard(i: int, text: str, kept: IntArray, removed: IntArray, options: Options) -> IntArray:
     spans = [(int(a), int(b)) for a, b in kept.tolist()]
-    if options.protect_spans:
-        spans += [(int(a), int(b)) for a, b in options.protect_spans[i]]
+    given = options.protect_spans[i] if options.protect_spans else ()
+    for span in given:  # in the caller's own offsets, tags included
+        gone = [np.clip(removed[:, 1], None, at) - np.clip(removed[:, 0], None, at) for at in span]
+        spans.append((int(span[0] - gone[0].sum()), int(span[1] - gone[1].sum())))
     return protect.hard(text, options.protect, options.protect_patterns, spans)
+
+
+def _whole_if_torn(text: str, layout: Layout, hard: IntArray) -> IntArray:
+    """Hard spans of a JSON document; the whole of it where one reaches beyond a member."""
+    if isinstance(layout, TextLayout) or not len(hard):
+        return hard
+    at = np.searchsorted(layout.units.end, hard[:, 0], side="right")
+    inside = at < len(layout.units)
+    inside[inside] &= layout.units.start[at[inside]] <= hard[inside, 0]
+    inside[inside] &= layout.units.end[at[inside]] >= hard[inside, 1]
+    return hard if inside.all() else np.array([[0, len(text)]], np.int64)
 
 
 def _layout(text: str, language: str | None) -> Layout:
@@ -178,7 +192,7 @@ def _count(
     joined = "".join(parts)
     begins = counter.starts(joined)
     if begins is None:
-        return (None,) * len(texts), counter.count(joined)
+        return (None,) * len(texts), counter.count(joined) if joined else 0
     before = len(begins)
     if original != texts:  # tags were cut out: the caller paid for them too
         before = counter.count(options.separator.join([t for t in original if t]))

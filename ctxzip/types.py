@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -114,11 +115,34 @@ class Budget:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """A real number, NumPy's included, that is finite as a float."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False
+
+
+def _is_span(value: object) -> bool:
+    return isinstance(value, Sequence) and len(value) == 2 and all(map(_is_integer, value))
 
 
 def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def check_text(text: object, what: str) -> None:
+    """Raise InputError unless ``text`` is a string of whole Unicode characters."""
+    if not isinstance(text, str):
+        raise InputError(f"{what} is {type(text).__name__}, not a string.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{what} is not valid Unicode: a lone surrogate at character {error.start}.",
+            hint="Decode the bytes it came from with errors='replace'.",
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +205,22 @@ class Options:
             raise InputError(
                 f"min_per_document={self.min_per_document!r} is not a whole number of at least 0."
             )
-        if not isinstance(self.separator, str):
-            raise InputError(f"separator={self.separator!r} is not a string.")
+        check_text(self.separator, f"separator={self.separator!r}")
+        if self.language is not None:
+            check_text(self.language, f"language={self.language!r}")
+        self._check_sequences()
+
+    def _check_sequences(self) -> None:
+        for name in ("protect", "protect_patterns", "protect_spans"):
+            value = getattr(self, name)
+            if not isinstance(value, Sequence):
+                raise InputError(f"{name}={value!r} is not a sequence.")
+        for spans in self.protect_spans:
+            if not isinstance(spans, Sequence) or not all(map(_is_span, spans)):
+                raise InputError(
+                    f"protect_spans has the entry {spans!r}, which is no sequence of spans.",
+                    hint="Give one sequence of (start, end) pairs of whole numbers per document.",
+                )
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,6 +223,17 @@ def _salience(index: LexicalIndex) -> FloatArray:
     return score
 
 
+def _required(passages: Sequence[Passage], score: FloatArray) -> FloatArray:
+    """For each unit the score of the unit that it requires: a row is read with its header."""
+    result, at = np.zeros(len(score)), 0
+    for passage in passages:
+        needs = passage.units.requires
+        row = np.flatnonzero(needs >= 0)
+        result[at + row] = score[at + needs[row]]
+        at += len(needs)
+    return result
+
+
 def _position(index: LexicalIndex) -> FloatArray:
     """1 for the first unit of a passage, falling towards 0."""
     starts = np.searchsorted(index.passage, index.passage, side="left")
@@ -246,6 +257,7 @@ class LexicalScorer:
             score, passages = _relevance(request.query, index, len(request.passages))
         else:
             score = _salience(index) * (1.0 + 0.5 * _position(index))
+        score = score + 0.5 * _required(request.passages, score)
         kinds = np.concatenate([p.units.kind for p in request.passages] or [np.zeros(0, np.int64)])
         score = np.where(kinds == Kind.HEADING, 0.7 * score, score)
         duplicate = repeats(index.term, index.unit, len(index.length), index.telling)

@@ -1,0 +1,153 @@
+"""The whole way of a request on real text."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ctxzip
+from ctxzip import Document, Options
+from ctxzip.tokens import resolve
+
+SAMPLE = json.loads(
+    (Path(__file__).parents[1] / "examples" / "sample.json").read_text(encoding="utf-8")
+)
+PROSE = "\n\n".join(
+    document["text"]
+    for document in SAMPLE["documents"]
+    if not any(mark in document["text"] for mark in ("```", "|", "{"))
+)
+QUESTION = SAMPLE["question"]
+
+
+@pytest.mark.parametrize("query", [QUESTION, None])
+@pytest.mark.parametrize("ratio", [0.2, 0.33, 0.5, 0.8])
+def test_a_word_level_budget_is_used_to_within_three_percent(query, ratio):
+    result = ctxzip.compress(
+        PROSE, ratio, query=query, compressor="lexical", options=Options(granularity="word")
+    )
+    assert 0.97 * result.ceiling <= result.tokens_after <= result.ceiling
+
+
+@pytest.mark.parametrize("query", [QUESTION, None])
+@pytest.mark.parametrize("ratio", [0.2, 0.33, 0.5, 0.8])
+def test_a_sentence_level_budget_is_used_to_within_one_sentence(query, ratio):
+    result = ctxzip.compress(
+        PROSE, ratio, query=query, compressor="lexical", options=Options(granularity="sentence")
+    )
+    count = resolve("o200k_base").count
+    dropped = [u for u in result.documents[0].units if not u.kept]
+    room = result.ceiling - result.tokens_after
+    assert room >= 0
+    assert room <= max(count(PROSE[u.span.start : u.span.end]) for u in dropped)
+
+
+def test_sentences_stay_whole_at_sentence_level():
+    result = ctxzip.compress(PROSE, 0.4, query=QUESTION, options=Options(granularity="sentence"))
+    for unit in result.documents[0].units:
+        assert unit.kept == (PROSE[unit.span.start : unit.span.end] in result.text)
+
+
+def test_numbers_and_negations_stay_with_the_sentences_that_stay():
+    text = (
+        "Operators must not restart pump P-17 before the pressure falls below 2.5 bar, because the "
+        "housing may crack and the warranty of 24 months does not cover cracked housings at all."
+    )
+    result = ctxzip.compress(text, 0.6, options=Options(granularity="word"), compressor="lexical")
+    for word in ("must not", "P-17", "2.5 bar", "24 months", "not cover"):
+        assert word in result.text
+    assert result.tokens_after < result.tokens_before
+
+
+def test_function_words_go_first():
+    text = "The committee of the university has approved the building of a laboratory in Bergen."
+    result = ctxzip.compress(text, 0.55, options=Options(granularity="word"), compressor="lexical")
+    kept = result.text.split()
+    assert {"committee", "university", "laboratory", "Bergen."} <= set(kept)
+    assert "of" not in kept
+
+
+def test_near_duplicates_go_before_anything_else():
+    first = "The warehouse in Oslo ships orders on Monday and Thursday mornings before nine."
+    again = "The warehouse in Oslo ships orders on Monday and Thursday mornings before nine!"
+    other = "Refunds are paid by bank transfer within two weeks of the return."
+    result = ctxzip.compress([first, again, other], 0.7, compressor="lexical")
+    assert [bool(d.text) for d in result.documents] == [True, False, True]
+
+
+def test_sentences_that_differ_in_a_number_or_a_negation_are_no_duplicates():
+    a = "The sales of the northern region came to 41 million in the year 2023 after returns."
+    b = "The sales of the northern region came to 47 million in the year 2024 after returns."
+    c = "The pump on the upper deck shall be started by hand when the alarm sounds twice."
+    d = "The pump on the upper deck shall not be started by hand when the alarm sounds twice."
+    from ctxzip.score.lexical import LexicalScorer, ScoreRequest
+    from ctxzip.segment.sentences import split
+    from ctxzip.units import Passage
+
+    passages = tuple(Passage(Document(t), t, split(t)) for t in (a, b, c, d))
+    scores = LexicalScorer().units([ScoreRequest(passages, None)])[0].units
+    assert min(float(s.min()) for s in scores) > 0  # repeats are ranked below zero
+
+
+def test_a_table_row_brings_its_header_and_a_header_never_comes_alone():
+    table = "| part | pressure |\n|---|---|\n| valve | 8 bar |\n| pump | 11 bar |\n| hose | 4 bar |"
+    text = f"Limits are listed here.\n\n{table}\n\nThe canteen is closed on Sunday evenings."
+    result = ctxzip.compress(text, 0.5, query="pressure of the pump", compressor="lexical")
+    assert "| part | pressure |\n|---|---|\n| pump | 11 bar |" in result.text
+    for ratio in np.linspace(0.05, 0.95, 19):
+        text_left = ctxzip.compress(text, float(ratio), query="canteen", compressor="lexical").text
+        rows = [r for r in ("valve", "pump", "hose") if r in text_left]
+        assert ("|---|" in text_left) == bool(rows)
+
+
+def test_json_stays_json():
+    record = {"id": "INV-1", "lines": [{"sku": f"A{i}", "qty": i} for i in range(30)], "paid": True}
+    text = json.dumps(record)
+    for ratio in (0.1, 0.4, 0.7, 0.95):
+        result = ctxzip.compress(text, ratio, query="A17", compressor="lexical")
+        left = json.loads(result.text)
+        assert set(left) <= set(record)
+        assert result.tokens_after <= ratio * result.tokens_before
+    assert {"sku": "A17"}.items() <= ctxzip_first(left).items()
+
+
+def ctxzip_first(record):
+    return next(line for line in record["lines"] if line.get("sku") == "A17")
+
+
+def test_a_hard_span_across_json_members_keeps_the_document():
+    text = '{"a": 1, "b": 2, "c": [3, 4, 5, 6, 7, 8, 9]}'
+    result = ctxzip.compress(
+        [text, "It rained. " * 30], 0.5, options=Options(protect=['1, "b"']), compressor="lexical"
+    )
+    assert result.documents[0].text == text
+
+
+def test_a_batch_is_charged_by_share_and_every_stage_is_timed():
+    results = ctxzip.compress_many([PROSE, PROSE[:400]], 0.4, queries=QUESTION)
+    for result in results:
+        assert set(result.seconds) == {"count", "protect", "segment", "score", "select", "render"}
+        assert all(seconds >= 0 for seconds in result.seconds.values())
+
+
+def test_other_languages_are_compressed_sensibly():
+    texts = {
+        "Wann wurde das Ventil ersetzt?": (
+            "Die Kantine öffnet um zwölf. Das Ventil wurde am 3. Mai 2021 ersetzt. Es regnete.",
+            "3. Mai 2021",
+        ),
+        "阀门什么时候更换的？": (
+            "今天天气很好。阀门于2021年5月3日更换。食堂中午开门。",
+            "2021年5月3日",
+        ),
+        "バルブはいつ交換されましたか？": (
+            "食堂は正午に開きます。バルブは2021年5月3日に交換されました。天気が良い。",
+            "2021年5月3日",
+        ),
+        "เปลี่ยนวาล์วเมื่อไหร่": ("โรงอาหารเปิดตอนเที่ยง เปลี่ยนวาล์วเมื่อวันที่ 3 พฤษภาคม ฝนตก", "3 พฤษภาคม"),
+    }
+    for query, (text, answer) in texts.items():
+        result = ctxzip.compress(text, 0.7, query=query, compressor="lexical")
+        assert answer in result.text, query
+        assert result.text != text
