@@ -29,6 +29,7 @@ _ITEM = re.compile(
     r"(?:[ \t]+(?=\S)|$)"
 )
 _RULE = re.compile(r"[-*_=][-*_= \t]{2,}$")
+_BLANK = re.compile(r"[^\S\n]*(?:\n|\Z)")
 _CELL = re.compile(r"[ \t]*:?-+:?[ \t]*")
 _DELIMITER = re.compile(r"[|:\- \t]+$")
 _KEY = re.compile(r"[A-Z\d][\w.'’()/-]{0,40}(?: [\w.'’()/&-]{1,40}){0,3} ?:(?:\s|$)")
@@ -86,7 +87,7 @@ class _Scanner:
         self.in_list = False
         self.header = -1
         self.no_json_before = 0
-        self.no_comment = False
+        self.no_comment_before = 0
 
     def run(self) -> list[Block]:
         text = self.text
@@ -139,11 +140,15 @@ class _Scanner:
         return 0
 
     def _comment(self, line: _Line) -> int:
-        if self.no_comment or not self.text.startswith("<!--", line.body):
+        text, body = self.text, line.body
+        if body < self.no_comment_before or not text.startswith("<!--", body):
             return 0
-        close = self.text.find("-->", line.body)
-        self.no_comment = close < 0
-        return self._emit(line.start, line.start, close + 3, Kind.CODE) if close >= 0 else 0
+        close = text.find("-->", body) + 3
+        if close < 3 or not _BLANK.match(text, close):
+            # Looking for the same end again from every line would be quadratic.
+            self.no_comment_before = close if close >= 3 else len(text)
+            return 0
+        return self._emit(line.start, line.start, close, Kind.CODE)
 
     def _item(self, line: _Line) -> int:
         start, body, end, indent = line
