@@ -32,8 +32,9 @@ __all__ = [
 KEY = "ctxzip"
 Scope = Literal["all", "each"]
 Form = Literal["dict", "json"]
-# Characters whose tokens are counted in about ten milliseconds.
-_LONG = 30_000
+# Characters whose tokens are counted in half a millisecond. Many calls may end in the same turn of
+# an event loop, so that longer texts are counted elsewhere.
+_LONG = 2_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ def nodes() -> list[NodeWithScore]:
             start_char_idx=1000 * i,
             end_char_idx=1000 * i + len(text),
             relationships={NodeRelationship.SOURCE: source},
-            embedding=[0.5, float(i)],
+            embedding=[0.5, float(i)] * 4,
         )
         found.append(NodeWithScore(node=node, score=0.9 - i / 10))
     return found
