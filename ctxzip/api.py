@@ -89,7 +89,7 @@ def compress_many(
         InputError: as for :func:`compress`, or as many queries as prompts are not given.
         BudgetError: as for :func:`compress`.
     """
-    if isinstance(prompts, str | Mapping | Document):
+    if isinstance(prompts, str | Mapping | Document) or not isinstance(prompts, Iterable):
         raise InputError(
             f"prompts is one {type(prompts).__name__}.", hint="Give a sequence, or use compress()."
         )

@@ -26,7 +26,6 @@ from ctxzip.units import (
     Kind,
     Units,
     Words,
-    distinct,
     overlapping,
     split_like,
 )
@@ -70,7 +69,7 @@ def choose_words(
     """
     none = np.zeros(len(candidates.score), bool)
     divided = (candidates.eligible | candidates.forced) & _divisible(prepared)
-    whole = (candidates.eligible | candidates.forced) & ~divided
+    whole = candidates.required_by((candidates.eligible | candidates.forced) & ~divided)
     table = _table(prepared, scorer, ask, scores, candidates, divided, whole, none)
     return _fit(prepared, table, ceiling, len(none))
 
@@ -166,7 +165,7 @@ def _table(
             group=group,
             requires=np.where((needs >= 0) & is_whole, at[needs], -1),
             opening=units.opening,
-            eligible=np.ones(len(unit), bool),
+            eligible=units.eligible[unit],
         ),
     )
 
@@ -183,26 +182,14 @@ def _raise_soft(score: FloatArray, unit: IntArray, soft: BoolArray) -> FloatArra
 
 def _words(text: str, units: Units, divided: BoolArray, whole: BoolArray) -> Words:
     """Words of the divided units and one entry for each whole one, in source order."""
-    if divided.sum() > 32 or divided.sum() * 4 > len(units):
-        start, end = word_segmenter.split(text)
-    else:
-        found = [
-            word_segmenter.split(text, int(units.start[i]), int(units.end[i]))
-            for i in np.flatnonzero(divided)
-        ]
-        none = np.zeros(0, np.int64)
-        start = np.concatenate([none, *(s for s, _ in found)])
-        end = np.concatenate([none, *(e for _, e in found)])
-    # Where a word runs over the edge of a unit it is cut there.
-    start = distinct(np.concatenate([start, units.start]))
-    end = distinct(np.concatenate([end, units.end]))
-    unit = np.searchsorted(units.start, start, side="right") - 1
-    inside = divided[unit] if len(unit) else np.zeros(0, bool)
+    these = np.flatnonzero(divided)
+    start, end, owner = word_segmenter.split_within(text, units.start[these], units.end[these])
+    unit = these[owner]
     alone = np.flatnonzero(whole)
-    start = np.concatenate([start[inside], units.start[alone]])
-    end = np.concatenate([end[inside], units.end[alone]])
-    unit = np.concatenate([unit[inside], alone])
-    flag = np.concatenate([np.zeros(int(inside.sum()), bool), np.ones(len(alone), bool)])
+    flag = np.repeat([False, True], [len(unit), len(alone)])
+    start = np.concatenate([start, units.start[alone]])
+    end = np.concatenate([end, units.end[alone]])
+    unit = np.concatenate([unit, alone])
     order = np.argsort(start, kind="stable")
     return Words(start[order], end[order], unit[order], flag[order])
 

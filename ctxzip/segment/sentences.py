@@ -30,8 +30,8 @@ _WORD = re.compile(r"\w")
 _INNER = re.compile(r"[.!?\u037e\u0387\u0589-\u1fff\u2024-\u2026\u203c-\u2049\u2cf9-\uffff]")
 _INNER_GREEK = re.compile(r"[.!?;\u0387\u2026]")
 _STOPS = re.compile("[\u17d4\u17d5\u0f0d\u0f0e]+\\s*")  # Khmer and Tibetan, unknown to sentencex
-_SENTENCE = re.compile(
-    r"[.!?\u2026]+[\"'\u201d\u2019\u00bb)\]]*\s+(?=[\"'\u201c\u2018\u00ab(\[]*[^\W_a-z])"
+_SENTENCE = re.compile(  # from the first stop of a run only: a row of stops stays linear
+    r"(?<![.!?\u2026])[.!?\u2026]++[\"'\u201d\u2019\u00bb)\]]*\s+(?=[\"'\u201c\u2018\u00ab(\[]*[^\W_a-z])"
 )
 _CLAUSE = re.compile(
     r"[,;:)\]\u2013\u2014](?=\s)|[\u3001\u3002\uff0c\uff1b\uff1a\uff01\uff1f\u060c\u061b]"
@@ -123,7 +123,8 @@ def _ends(text: str, start: int, end: int, language: str) -> list[int]:
             else:
                 continue
             last = trimmed
-        position = position + cuts[-1] if cuts else stop
+        # Without progress (a row of full stops) the next window begins inside a sentence.
+        position = position + cuts[-1] if cuts and cuts[-1] >= _WINDOW // 4 else stop
     if not result or result[-1] < end:
         result.append(end)
     return result
