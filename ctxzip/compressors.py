@@ -7,13 +7,21 @@ import importlib.util
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from ctxzip.errors import InputError, MissingExtraError
-from ctxzip.pipeline import Pipeline
+from ctxzip.pipeline import Pipeline, Policy
 from ctxzip.score.base import Scorer
 from ctxzip.types import Compressor, Options
 
+if TYPE_CHECKING:
+    from ctxzip.backends.encoder import Encoder
+    from ctxzip.backends.pytorch import Placement
+
 __all__ = ["CompressorInfo", "list_compressors", "load"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,8 @@ class CompressorInfo:
         needs: packages that it needs beyond the base install.
         extra: the extra that brings them, or None.
         available: whether they are installed.
+        model: the checkpoint that it takes from this machine's cache unless ``load(model=)`` names
+            another; it is never downloaded unasked. None where no checkpoint is needed.
     """
 
     name: str
@@ -33,52 +43,109 @@ class CompressorInfo:
     needs: tuple[str, ...]
     extra: str | None
     available: bool
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """What ``load`` was asked for; equal asks share their model."""
+
+    name: str
+    model: str | None = None
+    device: str = "auto"
+    backend: str = "auto"
+    dtype: str = "auto"
+    settings: object = None
+    compiled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
     summary: str
-    scorer: Callable[[], Scorer]
+    build: Callable[[_Ask, Options | None], Compressor]
     needs: tuple[str, ...] = ()
     extra: str | None = None
+    model: str | None = None
 
 
-def _lexical() -> Scorer:
+def _lexical(ask: _Ask, options: Options | None) -> Compressor:
     from ctxzip.score.lexical import LexicalScorer
 
-    return LexicalScorer()
+    return Pipeline(ask.name, _shared(ask, LexicalScorer), options)
+
+
+def _llmlingua2(ask: _Ask, options: Options | None) -> Compressor:
+    from ctxzip.score.classifier import ClassifierScorer, LLMLingua2
+
+    settings = _settings(ask, LLMLingua2)
+
+    def encoder() -> Encoder:
+        return _encoder(ask, settings.allow_pickle, classifier=True)
+
+    if settings.compat:
+        from ctxzip.compat import ReferenceCompressor
+
+        return ReferenceCompressor(encoder, settings, options)
+    scorer = _shared(ask, lambda: ClassifierScorer(encoder, settings))
+    return Pipeline(ask.name, scorer, options, Policy(granularity="word"))
 
 
 _ROWS = {
     "lexical": _Row("BM25 to the query, salience without one; no model", _lexical),
+    "llmlingua2": _Row(
+        "LLMLingua-2: keep probability of every word; the query is not read",
+        _llmlingua2,
+        needs=("torch", "transformers"),
+        extra="torch",
+        model="microsoft/llmlingua-2-bert-base-multilingual-cased-meetingbank",
+    ),
 }
-_scorers: dict[str, Scorer] = {}
+_scorers: dict[_Ask, Scorer] = {}
 _lock = threading.Lock()
 
 
 def list_compressors() -> tuple[CompressorInfo, ...]:
     """Every compressor that ctxzip knows, in the order in which ``auto`` prefers them."""
     return tuple(
-        CompressorInfo(name, row.summary, row.needs, row.extra, not _missing(row.needs))
+        CompressorInfo(name, row.summary, row.needs, row.extra, not _missing(row.needs), row.model)
         for name, row in _ROWS.items()
     )
 
 
-def load(name: str = "auto", *, options: Options | None = None) -> Compressor:
+def load(
+    name: str = "auto",
+    *,
+    options: Options | None = None,
+    model: str | None = None,
+    device: str = "auto",
+    backend: str = "auto",
+    dtype: str = "auto",
+    settings: object = None,
+    compiled: bool = False,
+) -> Compressor:
     """A compressor by name, ready to be used from several threads.
 
-    Models are loaded once per process, whatever the options.
+    Equal models are loaded once per process, whatever the options.
 
     Args:
         name: a name that :func:`list_compressors` lists, or ``"auto"``.
         options: what is rarely set; applies to every call of the result.
+        model: a folder or a hub name, which may be downloaded. Without it only what is on this
+            machine is used.
+        device: ``"cpu"``, ``"cuda"``, ``"mps"``, or ``"auto"`` for the best there is.
+        backend: ``"torch"``, ``"onnx"`` for a folder that ``ctxzip export`` made, or ``"auto"``.
+        dtype: ``"float32"``, ``"float16"``, ``"bfloat16"``, or ``"auto"``.
+        settings: the method's own switches, such as ``ctxzip.LLMLingua2(compat=True)``.
+        compiled: run a PyTorch model through ``torch.compile``.
 
     Raises:
-        InputError: no compressor has that name.
+        InputError: no compressor has that name, or an argument does not fit it.
         MissingExtraError: the packages that it needs are not installed.
+        ModelError: the checkpoint cannot be used; raised by the first call or ``warmup()``.
     """
+    ask = _Ask(name, model, device, backend, dtype, settings, compiled)
     if name == "auto":
-        return _auto(options)
+        return _auto(ask, options)
     row = _ROWS.get(name)
     if row is None:
         near = difflib.get_close_matches(str(name), ["auto", *_ROWS], n=3, cutoff=0.4)
@@ -88,22 +155,74 @@ def load(name: str = "auto", *, options: Options | None = None) -> Compressor:
             if near
             else f"Use one of: auto, {', '.join(_ROWS)}.",
         )
-    missing = _missing(row.needs)
+    if row.model is None and ask != _Ask(name):
+        raise InputError(f"Compressor {name!r} takes neither a model nor settings.")
+    if backend not in ("auto", "torch", "onnx"):
+        raise InputError(f"backend={backend!r} is unknown.", hint='Use "auto", "torch" or "onnx".')
+    missing = [] if _runs_onnx(ask) else _missing(row.needs)
     if missing:
         raise MissingExtraError(missing[0], row.extra or "all")
-    return Pipeline(name, _scorer(name, row), options)
+    return row.build(ask, options)
 
 
-def _auto(options: Options | None) -> Compressor:
+def _auto(ask: _Ask, options: Options | None) -> Compressor:
+    if ask != _Ask("auto"):
+        raise InputError(
+            "A model or settings are given, but no compressor that they are for.",
+            hint='Name it: ctxzip.load("llmlingua2", model=...).',
+        )
     return load("lexical", options=options)
 
 
-def _scorer(name: str, row: _Row) -> Scorer:
+def _shared(ask: _Ask, make: Callable[[], Scorer]) -> Scorer:
     with _lock:
-        if name not in _scorers:
-            _scorers[name] = row.scorer()
-        return _scorers[name]
+        if ask not in _scorers:
+            _scorers[ask] = make()
+        return _scorers[ask]
 
 
 def _missing(needs: Sequence[str]) -> list[str]:
     return [package for package in needs if importlib.util.find_spec(package) is None]
+
+
+def _settings(ask: _Ask, kind: type[T]) -> T:
+    """The settings of a row, checked."""
+    if ask.settings is None:
+        return kind()
+    if not isinstance(ask.settings, kind):
+        raise InputError(
+            f"settings={ask.settings!r} is not for compressor {ask.name!r}.",
+            hint=f"Give a ctxzip.{kind.__name__}.",
+        )
+    return ask.settings
+
+
+def _runs_onnx(ask: _Ask) -> bool:
+    """Whether an exported folder is asked for."""
+    from ctxzip.backends.exported import is_exported
+
+    exported = ask.model is not None and is_exported(Path(ask.model))
+    if ask.backend == "onnx" and not exported:
+        raise InputError(
+            f'backend="onnx" needs a folder that "ctxzip export" made; model={ask.model!r}.'
+        )
+    return exported and ask.backend != "torch"
+
+
+def _placement(ask: _Ask, pickles: bool) -> Placement:
+    from ctxzip.backends.pytorch import Placement
+
+    # Naming a checkpoint is asking for it; the default one is only looked up on this machine.
+    return Placement(ask.device, ask.dtype, ask.compiled, ask.model is not None, pickles)
+
+
+def _encoder(ask: _Ask, pickles: bool, *, classifier: bool) -> Encoder:
+    """The encoder that a row runs, by whichever backend fits the folder."""
+    if _runs_onnx(ask):
+        from ctxzip.backends.exported import ExportedEncoder
+
+        return ExportedEncoder(Path(str(ask.model)), "token" if classifier else "embedding")
+    from ctxzip.backends.pytorch import TorchEncoder
+
+    name = ask.model or str(_ROWS[ask.name].model)
+    return TorchEncoder(name, _placement(ask, pickles), classifier=classifier)

@@ -12,7 +12,7 @@ of the units that would come next are scored and the most telling of them fill w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -24,11 +24,27 @@ from ctxzip.narrow import choose_words, shorten_next
 from ctxzip.prepare import Prepared, prepare
 from ctxzip.score.base import Scorer, ScoreRequest, UnitScores
 from ctxzip.select import Candidates
-from ctxzip.types import Budget, Compression, Document, Options, Request
+from ctxzip.types import Budget, Compression, Document, Granularity, Options, Request
 
-__all__ = ["Pipeline"]
+__all__ = ["Pipeline", "Policy"]
 
 DEFAULT_RATIO = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a method does where the caller leaves it open.
+
+    Attributes:
+        granularity: what ``Options(granularity="auto")`` means. ``"sentence"`` drops whole units
+            as long as any fits; only a ceiling below the smallest one asks for words.
+        threshold: floor on usefulness where the budget names none.
+        selects: the scorer rules units out by itself (a top-n), so no ratio is assumed.
+    """
+
+    granularity: Granularity = "auto"
+    threshold: float | None = None
+    selects: bool = False
 
 
 class Pipeline:
@@ -38,12 +54,20 @@ class Pipeline:
         name: the compressor's name, repeated in its results.
         scorer: how units and words are scored.
         options: what is rarely set.
+        policy: what the method does where the caller leaves it open.
     """
 
-    def __init__(self, name: str, scorer: Scorer, options: Options | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        scorer: Scorer,
+        options: Options | None = None,
+        policy: Policy | None = None,
+    ) -> None:
         self.name = name
         self.scorer = scorer
         self.options = options if options is not None else Options()
+        self.policy = policy if policy is not None else Policy()
 
     def compress(
         self,
@@ -97,7 +121,10 @@ class Pipeline:
                 f"{self.name!r} has none of.",
                 hint="Give a ratio or target_tokens, or choose another compressor.",
             )
-        if budget.ratio is None and budget.tokens is None and budget.threshold is None:
+        if budget.threshold is None and self.policy.threshold is not None:
+            return replace(request, budget=replace(budget, threshold=self.policy.threshold))
+        bounded = budget.ratio is not None or budget.tokens is not None
+        if not bounded and budget.threshold is None and not self.policy.selects:
             return replace(request, budget=replace(budget, ratio=DEFAULT_RATIO))
         return request
 
@@ -106,7 +133,8 @@ class Pipeline:
         budget, before = prepared.request.budget, prepared.tokens_before
         if not before:
             return identity(prepared, self.name, "the input is empty")
-        if budget.threshold is None and prepared.ceiling is not None and prepared.ceiling >= before:
+        selects = self.policy.selects or budget.threshold is not None
+        if not selects and prepared.ceiling is not None and prepared.ceiling >= before:
             note = f"the input of {before} tokens already fits the ceiling of {prepared.ceiling}"
             return identity(prepared, self.name, note)
         return None
@@ -118,13 +146,18 @@ class Pipeline:
         if prepared.ceiling is not None:
             ceiling = min(ceiling, prepared.ceiling)
         granularity = prepared.options.granularity
+        if granularity == "auto":
+            granularity = self.policy.granularity
         if granularity == "auto" and not ask.query and self.scorer.words_first:
             granularity = "word"
-        candidates = candidates_of(prepared, scores.units)
+        candidates = candidates_of(prepared, scores)
         path = [f"{self.name}: whole units under {ceiling} tokens"]
         chosen: Chosen | None = None
         if granularity != "word":
             chosen = choose_units(prepared, candidates, ceiling)
+        asked = prepared.options.granularity == granularity
+        if chosen is not None and granularity == "sentence" and not asked and _empty(chosen):
+            chosen = None if candidates.eligible.any() else chosen
         if granularity == "word" or chosen is None:
             path = [f"{self.name}: words under {ceiling} tokens"]
             chosen = choose_words(prepared, self.scorer, ask, scores, candidates, ceiling)
@@ -135,6 +168,10 @@ class Pipeline:
                 chosen = finer
         prepared.seconds["select"] = perf_counter() - begun
         return result_of(prepared, self.name, scores, chosen, tuple(path))
+
+
+def _empty(chosen: Chosen) -> bool:
+    return not chosen.kept.any()
 
 
 def _wastes(chosen: Chosen, candidates: Candidates, ceiling: int) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ctxzip.units import FloatArray, Passage, Words
+from ctxzip.units import BoolArray, FloatArray, Passage, Words
 
 __all__ = ["ScoreRequest", "Scorer", "UnitScores"]
 
@@ -36,12 +36,15 @@ class UnitScores:
         passages: usefulness per passage, shape (n_passages,), or None.
         state: whatever the scorer wants handed back for the words of the same request.
         notes: what the caller should know (a query that was shortened).
+        eligible: units that the method itself allows to stay (its top-n, documents that it did not
+            drop), bool, one array of shape (n_units,) for each passage, or None for all.
     """
 
     units: tuple[FloatArray, ...]
     passages: FloatArray | None = None
     state: object = None
     notes: tuple[str, ...] = ()
+    eligible: tuple[BoolArray, ...] | None = None
 
 
 class Scorer(Protocol):

@@ -1,0 +1,130 @@
+"""Folders that ``ctxzip export`` made: a checkpoint as ONNX, run without PyTorch.
+
+A folder holds ``ctxzip.json`` (what it is, and a checksum of every file), ``tokenizer.json`` and
+``model.onnx``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ctxzip.backends.encoder import Encoded, FloatStates, Frame, batches, plain
+from ctxzip.errors import ModelError
+from ctxzip.units import IntArray
+
+__all__ = ["FORMAT", "MANIFEST", "ExportedEncoder", "is_exported", "read_manifest"]
+
+MANIFEST = "ctxzip.json"
+FORMAT = 1
+_BATCH_TOKENS = 2048
+
+
+def is_exported(folder: Path) -> bool:
+    """Whether ``ctxzip export`` made a folder."""
+    return (folder / MANIFEST).is_file()
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_manifest(folder: Path, head: str) -> Mapping[str, Any]:
+    """The manifest of an exported folder, with every file checked.
+
+    Raises:
+        ModelError: it is damaged, of a newer format, or was exported with another head.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+        files: dict[str, str] = manifest["files"]
+        found, made = manifest["head"], manifest["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder / MANIFEST} cannot be read: {error}.") from error
+    if made != FORMAT:
+        raise ModelError(
+            f"{folder} has format {made}; this version reads {FORMAT}.", hint="Export it again."
+        )
+    if found != head:
+        raise ModelError(
+            f"{folder} was exported with --head {found}; --head {head} is needed here.",
+            hint="Export it again.",
+        )
+    for name, digest in files.items():
+        if not (folder / name).is_file() or checksum(folder / name) != digest:
+            raise ModelError(
+                f"{folder / name} is missing or damaged.", hint="Copy or export it again."
+            )
+    return manifest
+
+
+class ExportedEncoder:
+    """An :class:`ctxzip.backends.encoder.Encoder` over an exported folder. Thread-safe.
+
+    Args:
+        folder: what ``ctxzip export`` made.
+        head: ``"token"``, ``"sentence"`` or ``"embedding"``.
+        threads: threads of the runtime; the processors of this process by default, at most 8.
+    """
+
+    def __init__(self, folder: Path, head: str, threads: int | None = None) -> None:
+        from tokenizers import Tokenizer
+
+        self.name = str(folder)
+        self.manifest = read_manifest(folder, head)
+        self._path = folder / "model.onnx"
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._session: Any = None
+        try:
+            self.tokenizer = plain(Tokenizer.from_file(str(folder / "tokenizer.json")))
+        except Exception as error:  # tokenizers raises bare Exceptions
+            raise ModelError(f"{folder / 'tokenizer.json'} cannot be read: {error}.") from error
+        frame = self.manifest["frame"]
+        self.frame = Frame(
+            tuple(frame["prefix"]), tuple(frame["suffix"]), int(frame["pad"]), int(frame["window"])
+        )
+
+    def forward(self, inputs: Sequence[IntArray]) -> Encoded:
+        """See :class:`ctxzip.backends.encoder.Encoder`."""
+        states: list[FloatStates | None] = [None] * len(inputs)
+        for batch, length in batches([len(one) for one in inputs], _BATCH_TOKENS):
+            size = min(length, self.frame.window)
+            ids = np.full((len(batch), size), self.frame.pad, np.int64)
+            mask = np.zeros((len(batch), size), np.int64)
+            for row, i in enumerate(batch):
+                ids[row, : len(inputs[i])] = inputs[i]
+                mask[row, : len(inputs[i])] = 1
+            found = self._run(ids, mask)
+            for row, i in enumerate(batch):
+                states[i] = (
+                    found[row, : len(inputs[i])] if found.ndim == 3 else found[row : row + 1]
+                )
+        return Encoded([one for one in states if one is not None])
+
+    def _run(self, ids: IntArray, mask: IntArray) -> FloatStates:
+        with self._lock:
+            if self._session is None:
+                self._session = _session(self._path, self._threads)
+            session = self._session
+        found: FloatStates = session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+        return found
+
+    def close(self) -> None:
+        """Release the session; the next call opens it again."""
+        with self._lock:
+            self._session = None
+
+
+def _session(path: Path, threads: int | None) -> Any:
+    from ctxzip.backends import onnx
+
+    return onnx._load(path, threads if threads is not None else min(8, onnx._processors()))

@@ -1,0 +1,164 @@
+"""Tiny checkpoints with random weights, made while the tests run: nothing is downloaded.
+
+The weights are drawn with a wide standard deviation, so that probabilities spread and a wrong token
+or a wrong mask changes them.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+SENTENCES = [
+    "The pump was installed in May 2019 and inspected twice a year.",
+    "Pressure must not exceed 4.5 bar (65 psi), otherwise the valve opens.",
+    "Dr. O'Neill doesn't agree: \"That can't be the reason,\" she wrote.",
+    "See https://example.org/a?b=1&c=2 or mail help@example.org for details.",
+    "Order #A-4471/b costs $1,299.00, but the discount is 12.5 %.",
+    "Nicht jede Straße führt nach Köln; manche enden im Wald.",
+    "Les élèves n'ont jamais vu l'œuvre complète du poète.",
+    "¿Cuándo llegó el último tren a Málaga?",
+    "Насос не работает с пятницы, сообщил инженер.",
+    "水泵在五月安装。压力不得超过四点五巴。",
+    "ポンプは５月に設置された。",
+    "The café menu lists naïve ﬁgs, ½ a melon and crème brûlée.",
+    "Ship it 🚀🚀 now 👩‍👩‍👧‍👦 and smile 😀!",
+    "def area(w, h=2):\n    return w * h  # square metres",
+    '{\'id\': 7, "tags": ["a", "b"], \'ok\': True}',
+    "| part | stock |\n|------|-------|\n| hose | 12 |",
+    "- first item\n- second item\n\n1) third item",
+    "Wait... what?! No -- really --- no.",
+    "state-of-the-art end_to_end C++ <b>bold</b> ##heading A&B 50/50",
+    "He said he would come. He did not. He never does.",
+    "The committee's report, which nobody had read, was approved unanimously on 3 July.",
+    "Temperatures fell to -12 °C overnight; roads were closed.",
+    "x² + y² = r², ∑ i = n(n+1)/2, π ≈ 3.14159.",
+    "A\tB\tC   D\u00a0E",
+]
+
+
+def texts(count: int, seed: int, longest: int = 12) -> list[str]:
+    """Texts of one to ``longest`` pieces, in many scripts and kinds of markup."""
+    rng = random.Random(seed)
+    return [
+        rng.choice([" ", "\n", "\n\n", ". "]).join(
+            rng.choice(SENTENCES) for _ in range(rng.randint(1, longest))
+        )
+        for _ in range(count)
+    ]
+
+
+def wordpiece() -> Any:
+    """A BERT-like tokenizer trained on the sentences above."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    from tokenizers.trainers import WordPieceTrainer
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    # Without the sentences in 🚀 and kana, so that some pieces are unknown.
+    known = [s for s in SENTENCES if "🚀" not in s and "ポ" not in s]
+    tokenizer.train_from_iterator(
+        known, WordPieceTrainer(vocab_size=500, special_tokens=special, show_progress=False)
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        unk_token="[UNK]",
+        pad_token="[PAD]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+        model_max_length=512,
+    )
+
+
+def unigram() -> Any:
+    """An XLM-R-like tokenizer trained on the sentences above."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    from tokenizers.trainers import UnigramTrainer
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    known = [s for s in SENTENCES if "🚀" not in s and "ポ" not in s]
+    tokenizer.train_from_iterator(
+        known,
+        UnigramTrainer(
+            vocab_size=400, special_tokens=special, unk_token="<unk>", show_progress=False
+        ),
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        pair="<s> $A </s> </s> $B </s>",
+        special_tokens=[("<s>", 0), ("</s>", 2)],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        pad_token="<pad>",
+        cls_token="<s>",
+        sep_token="</s>",
+        mask_token="<mask>",
+        model_max_length=512,
+    )
+
+
+_SIZE = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "initializer_range": 0.3,
+}
+
+
+def bert(folder: Path, *, head: str = "TokenClassification", labels: int = 2) -> Path:
+    """A BERT checkpoint with a WordPiece tokenizer; ``head=""`` for the bare encoder."""
+    import torch
+    import transformers
+
+    tokenizer = wordpiece()
+    torch.manual_seed(5)
+    config = transformers.BertConfig(vocab_size=len(tokenizer), num_labels=labels, **_SIZE)
+    kind = f"BertFor{head}" if head else "BertModel"
+    return _save(folder, tokenizer, getattr(transformers, kind)(config))
+
+
+def xlm_roberta(folder: Path) -> Path:
+    """An XLM-R token classification checkpoint with a Unigram tokenizer."""
+    import torch
+    import transformers
+
+    tokenizer = unigram()
+    torch.manual_seed(5)
+    config = transformers.XLMRobertaConfig(
+        vocab_size=len(tokenizer),
+        max_position_embeddings=514,
+        type_vocab_size=1,
+        pad_token_id=1,
+        bos_token_id=0,
+        eos_token_id=2,
+        num_labels=2,
+        **_SIZE,
+    )
+    return _save(folder, tokenizer, transformers.XLMRobertaForTokenClassification(config))
+
+
+def _save(folder: Path, tokenizer: Any, model: Any) -> Path:
+    tokenizer.save_pretrained(folder)
+    model.eval().save_pretrained(folder)
+    return folder
