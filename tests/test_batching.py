@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -61,9 +61,18 @@ class Hanging(Recorder):
         return self.inner.compress_many(requests)
 
 
+def wait_until(true: Callable[[], bool]) -> None:
+    """Wait for what other threads do; generous, since the machine may be busy."""
+    for _ in range(2000):
+        if true():
+            return
+        time.sleep(0.01)
+    raise AssertionError("It did not happen within twenty seconds.")
+
+
 def test_patient_requests_share_a_batch_and_get_what_they_would_get_alone() -> None:
     recorder = Recorder()
-    lane = Lane(recorder, Options(), 0.05)
+    lane = Lane(recorder, Options(), 0.6)
     asked = [request(f"{TEXT} Line {i} has {i * 7} bolts.") for i in range(12)]
     tickets = [lane.submit([one], patient=True)[0] for one in asked]
     together = [ticket.future.result(10) for ticket in tickets]
@@ -72,16 +81,13 @@ def test_patient_requests_share_a_batch_and_get_what_they_would_get_alone() -> N
 
 
 def test_a_request_in_a_hurry_does_not_wait_for_the_window() -> None:
-    lane = Lane(Recorder(), Options(), 1.0)
-    lane.submit([request()], patient=False)[0].future.result(10)
+    lane = Lane(Recorder(), Options(), 60.0)
     begun = time.monotonic()
     lane.submit([request()], patient=False)[0].future.result(10)
-    assert time.monotonic() - begun < 0.5
-    begun = time.monotonic()
     waiting = lane.submit([request()], patient=True)[0]
     lane.submit([request()], patient=False)[0].future.result(10)
     waiting.future.result(10)
-    assert time.monotonic() - begun < 0.5
+    assert time.monotonic() - begun < 15
 
 
 def test_one_bad_request_does_not_spoil_the_batch() -> None:
@@ -97,12 +103,9 @@ def test_one_bad_request_does_not_spoil_the_batch() -> None:
 def test_stuck_threads_are_bounded_and_then_work_is_refused() -> None:
     hanging = Hanging()
     lane = Lane(hanging, Options(), 0.0)
-    for _ in range(MOST_THREADS):
+    for i in range(MOST_THREADS):
         tickets = lane.submit([request()], patient=False)
-        seen = len(hanging.batches)
-        while not hanging.batches or len(hanging.batches) < seen:
-            time.sleep(0.001)
-        time.sleep(0.05)
+        wait_until(lambda i=i: len(hanging.batches) > i)  # type: ignore[misc]
         lane.abandon(tickets)
     assert lane.stuck == MOST_THREADS
     threads = threading.active_count()
@@ -110,23 +113,21 @@ def test_stuck_threads_are_bounded_and_then_work_is_refused() -> None:
         lane.submit([request()], patient=False)
     assert threading.active_count() == threads
     hanging.go.set()
-    for _ in range(200):
-        if not lane.stuck:
-            break
-        time.sleep(0.01)
+    wait_until(lambda: not lane.stuck)
     assert lane.submit([request()], patient=False)[0].future.result(10).text
 
 
 def test_requests_given_up_before_they_began_are_never_made() -> None:
     hanging = Hanging()
     lane = Lane(hanging, Options(), 0.0)
-    first = [lane.submit([request()], patient=False)[0] for _ in range(2)]
-    time.sleep(0.1)
+    first = lane.submit([request()], patient=False)
+    wait_until(lambda: len(hanging.batches) == 1)
+    first += lane.submit([request()], patient=False)
+    wait_until(lambda: len(hanging.batches) == 2)
     late = lane.submit([request(query="late")], patient=False)
     lane.abandon(late)
     hanging.go.set()
     assert all(ticket.future.result(10) for ticket in first)
-    time.sleep(0.05)
     assert late[0].future.cancelled()
     assert sum(hanging.batches) == 2
 

@@ -121,8 +121,8 @@ def test_wrong_settings_are_refused_at_once(fields: dict[str, Any], message: str
 def test_a_failing_compressor_is_replaced_under_the_ceiling(
     documents: list[Document], query: str, throwing: Any, hanging: Any
 ) -> None:
-    for compressor in (throwing, hanging):
-        node = CtxzipCompressor(compressor=compressor, target_tokens=40, timeout=0.1)
+    for compressor, timeout in ((throwing, 20), (hanging, 0.1)):
+        node = CtxzipCompressor(compressor=compressor, target_tokens=40, timeout=timeout)
         found = node.compress_documents(documents, query)
         assert asyncio.run(node.acompress_documents(documents, query)) == found
         assert sum(d.metadata["ctxzip"]["tokens_after"] for d in found) <= 40
