@@ -4,16 +4,21 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+BASE := $(VENV)/.base
 DEV := $(VENV)/.dev
+PACKAGES := integrations/langchain-ctxzip integrations/llama-index-postprocessor-ctxzip
 
-.PHONY: demo test lint bench format clean
+.PHONY: demo test lint bench evaluate format clean
 
-demo: $(STAMP)
+demo: $(BASE)
 	$(BIN)/python examples/demo.py
 
 test: $(DEV)
 	$(BIN)/python -m pytest
+	@for package in $(PACKAGES); do \
+	  echo "== $$package"; (cd $$package && ../../$(BIN)/python -m pytest -q) || exit 1; \
+	done
 
 lint: $(DEV)
 	$(BIN)/ruff check .
@@ -24,20 +29,28 @@ lint: $(DEV)
 bench: $(DEV)
 	$(BIN)/python -m tests.benchmarks.lexical
 
+# DATA is a folder in the format that ctxzip/evaluate.py describes.
+DATA ?= ../shared/data
+evaluate: $(DEV)
+	$(BIN)/python -m ctxzip.evaluate --data $(DATA)
+
 format: $(DEV)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(PIP) --upgrade "pip>=25.1"
 
-$(STAMP): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable .
+$(BASE): pyproject.toml | $(BIN)/python
+	$(PIP) --editable .
 	touch $@
 
-$(DEV): $(STAMP)
-	$(BIN)/python -m pip install --quiet --group dev
+# torch first: any other package that asks for it might bring a CUDA build of several gigabytes.
+$(DEV): $(BASE) constraints.txt
+	$(PIP) -r constraints.txt
+	$(PIP) -c constraints.txt --group dev --group training --group parity
+	$(PIP) -c constraints.txt $(foreach package,$(PACKAGES),--editable $(package) --group $(package)/pyproject.toml:test)
 	touch $@
 
 clean:
