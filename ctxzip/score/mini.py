@@ -1,0 +1,265 @@
+"""The shipped model: one query-free reading of the documents, and a combiner of what it tells.
+
+With a query, a unit's score is the calibrated probability that answering needs it. Its features
+are in ``features.py``: the cosine of its situated embedding (the mean of its token states, read
+inside its window) with the query's, late interaction (Khattab and Zaharia, "ColBERT", SIGIR 2020),
+BM25, the context around it, and second-hop links from the best units of other passages. Without
+one, a word's score is its keep probability (the role of Pan et al., "LLMLingua-2", ACL 2024).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ctxzip import bundle
+from ctxzip.backends.wordpieces import load_tokenizer
+from ctxzip.score import features
+from ctxzip.score.base import ScoreRequest, UnitScores
+from ctxzip.score.lexical import LexicalIndex
+from ctxzip.score.lexical import index_request as read_words
+from ctxzip.score.redundancy import repeats
+from ctxzip.score.windows import Float32Array, Tokenize, Window, question, windows
+from ctxzip.units import FloatArray, IntArray, Words
+
+__all__ = ["Encoder", "MiniScorer", "load", "read_request"]
+
+SHORTLIST = 16  # windows that the cross-encoder re-reads, where there is one
+_REPEATED = 0.02  # what stays of the probability of a unit that says what an earlier one said
+_RELEVANCE = 0.5  # weight of a unit's relevance, in log-odds, beside a word's keep log-odds
+
+
+class Encoder(Protocol):
+    """The networks of a bundle; see :class:`ctxzip.backends.onnx.OnnxEncoder`."""
+
+    def has(self, name: str) -> bool: ...
+    def states(self, windows: Sequence[IntArray]) -> Iterator[tuple[int, Float32Array]]: ...
+    def keep(self, windows: Sequence[IntArray]) -> Iterator[tuple[int, Float32Array]]: ...
+    def cross(
+        self, pairs: Sequence[tuple[IntArray, IntArray]]
+    ) -> Iterator[tuple[int, Float32Array, float]]: ...
+    def warmup(self) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _State:
+    """What is handed back for the words of a request."""
+
+    windows: tuple[list[Window], ...]
+    logits: tuple[FloatArray, ...]
+
+
+def load(folder: Path | None = None, *, threads: int | None = None) -> MiniScorer:
+    """The scorer of a bundle.
+
+    Args:
+        folder: the bundle; the shipped one where None.
+        threads: threads per network; by default what the container allows, at most 8.
+
+    Raises:
+        ModelError: a file is missing, damaged, or of an unknown format.
+    """
+    from ctxzip.backends.onnx import OnnxEncoder
+
+    found = bundle.read(bundle.find("mini") if folder is None else folder)
+    encoder = OnnxEncoder(found.folder, found.networks, threads=threads)
+    combiner = features.combiner_of(found.manifest)
+    importance = np.asarray(found.manifest["query_importance"], np.float32)
+    return MiniScorer(encoder, load_tokenizer(found.tokenizer), combiner, importance)
+
+
+def sigmoid(values: FloatArray) -> FloatArray:
+    """Logits → probabilities."""
+    result: FloatArray = 1.0 / (1.0 + np.exp(-np.clip(values, -60, 60)))
+    return result
+
+
+def read_request(
+    request: ScoreRequest, cut: Sequence[list[Window]], encoder: Encoder, asked: Float32Array
+) -> list[features.Reading]:
+    """One forward over every window of a request, pooled; token states are not kept.
+
+    Args:
+        request: the passages.
+        cut: their windows.
+        encoder: the networks.
+        asked: token states of the query with its special tokens, float32, shape (Q + 2, H).
+    """
+    place = [(p, w) for p, some in enumerate(cut) for w in range(len(some))]
+    inner = features.unit_length(asked[1:-1])
+    pools = [
+        features.Pool(len(p.units), c, inner) for p, c in zip(request.passages, cut, strict=True)
+    ]
+    for i, states in encoder.states([cut[p][w].ids for p, w in place]):
+        p, w = place[i]
+        pools[p].add(w, states)
+    return [pool.reading() for pool in pools]
+
+
+class MiniScorer:
+    """Scores by a `mini` bundle. Thread-safe.
+
+    Args:
+        encoder: its networks.
+        tokenize: its tokenizer.
+        combiner: its combiner.
+        query_weight: weight of each hidden unit in the importance of a query token, shape (H,).
+    """
+
+    calibrated = True
+    words_first = True
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        tokenize: Tokenize,
+        combiner: features.Combiner,
+        query_weight: Float32Array,
+    ) -> None:
+        self._encoder = encoder
+        self._tokenize = tokenize
+        self._combiner = combiner
+        self._query_weight = query_weight
+
+    def units(self, requests: Sequence[ScoreRequest]) -> list[UnitScores]:
+        """See :class:`ctxzip.score.base.Scorer`."""
+        return [
+            self._relevance(r) if r.query and r.query.strip() else self._salience(r)
+            for r in requests
+        ]
+
+    def words(
+        self, request: ScoreRequest, scores: UnitScores, words: Sequence[Words]
+    ) -> list[FloatArray]:
+        """Keep log-odds of each word, plus those of its unit's relevance where there is a query."""
+        state = scores.state
+        if not isinstance(state, _State):
+            raise TypeError("These scores are not of this scorer.")
+        wanted = [np.unique(some.unit[~some.whole]) for some in words]
+        place = [
+            (p, w)
+            for p, some in enumerate(state.windows)
+            for w, window in enumerate(some)
+            if len(wanted[p]) and np.isin(window.unit, wanted[p]).any()
+        ]
+        read: list[list[tuple[Window, Float32Array]]] = [[] for _ in words]
+        found = self._encoder.keep([state.windows[p][w].ids for p, w in place])
+        for i, logits in sorted(found, key=lambda pair: pair[0]):
+            window = state.windows[place[i][0]][place[i][1]]
+            read[place[i][0]].append((window, logits[window.body : -1]))
+        result = []
+        for some, parts, logit in zip(words, read, state.logits, strict=True):
+            value = _word_logits(some, parts)
+            if request.query and len(some):
+                value = value + _RELEVANCE * logit[some.unit]
+            result.append(value)
+        return result
+
+    def unit_features(
+        self, request: ScoreRequest
+    ) -> tuple[FloatArray, IntArray, list[list[Window]]]:
+        """Features of every unit of a request with a query; the training of the combiner uses it.
+
+        Returns:
+            float64 (n, F), the passage of each unit, int64 (n,), and the windows of each passage.
+        """
+        asked, _ = question(request.query or "", self._tokenize)
+        states = next(iter(self._encoder.states([asked])))[1]
+        cut = [windows(passage, self._tokenize) for passage in request.passages]
+        index = read_words(request)
+        readings = read_request(request, cut, self._encoder, states)
+        given = features.signals(readings, request.query or "", states, index, self._query_weight)
+        cross, cross_window = self._cross(asked, cut, readings, given)
+        return features.features(given, cross, cross_window), index.passage, cut
+
+    def _relevance(self, request: ScoreRequest) -> UnitScores:
+        query = request.query or ""
+        notes: tuple[str, ...] = ()
+        if question(query, self._tokenize)[1]:
+            notes = ("the query is longer than the model's window and was shortened for scoring",)
+        sizes = [len(p.units) for p in request.passages]
+        cuts = np.cumsum(sizes)[:-1]
+        if not sum(sizes):
+            empty = tuple(np.zeros(0) for _ in sizes)
+            return UnitScores(empty, np.zeros(len(sizes)), _State(tuple([] for _ in sizes), empty))
+        given, passage, cut = self.unit_features(request)
+        logits = features.combine(self._combiner, given)
+        index = read_words(request)
+        repeated = repeats(index.term, index.unit, len(logits), index.telling)
+        score = sigmoid(logits) * np.where(repeated, _REPEATED, 1.0)
+        best = np.zeros(len(sizes))
+        np.maximum.at(best, passage, score)
+        parts = tuple(np.split(logits, cuts))
+        return UnitScores(tuple(np.split(score, cuts)), best, _State(tuple(cut), parts), notes)
+
+    def _cross(
+        self,
+        asked: IntArray,
+        cut: Sequence[list[Window]],
+        readings: Sequence[features.Reading],
+        given: features.Signals,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Logits of the cross-encoder per unit and for its window, nan where it did not read."""
+        n = len(given.passage)
+        cross, of_window = np.full(n, np.nan), np.full(n, np.nan)
+        if not self._encoder.has("cross"):
+            return cross, of_window
+        first = np.cumsum([0, *(len(r.tokens) for r in readings)])
+        place = [(p, w) for p, some in enumerate(cut) for w in range(len(some))]
+        score = features.base(given)
+        best = np.array([score[first[p] + cut[p][w].unit].max() for p, w in place])
+        chosen = np.argsort(-best, kind="stable")[:SHORTLIST].tolist()
+        total, count = np.zeros(n), np.zeros(n)
+        pairs = [(asked, cut[place[i][0]][place[i][1]].ids) for i in chosen]
+        for i, logits, window_logit in self._encoder.cross(pairs):
+            p, w = place[chosen[i]]
+            unit = first[p] + cut[p][w].unit
+            np.add.at(total, unit, logits[cut[p][w].body : -1])
+            np.add.at(count, unit, 1)
+            of_window[unit] = np.fmax(of_window[unit], window_logit)
+        seen = count > 0
+        cross[seen] = total[seen] / count[seen]
+        return cross, of_window
+
+    def _salience(self, request: ScoreRequest) -> UnitScores:
+        """Mean keep probability of the tokens of each unit; repeated units come last."""
+        cut = [windows(passage, self._tokenize) for passage in request.passages]
+        place = [(p, w) for p, some in enumerate(cut) for w in range(len(some))]
+        total = [np.zeros(len(p.units)) for p in request.passages]
+        count = [np.zeros(len(p.units)) for p in request.passages]
+        for i, logits in self._encoder.keep([cut[p][w].ids for p, w in place]):
+            p, w = place[i]
+            window = cut[p][w]
+            np.add.at(total[p], window.unit, sigmoid(logits[window.body : -1].astype(np.float64)))
+            np.add.at(count[p], window.unit, 1)
+        scores = [t / np.maximum(c, 1) for t, c in zip(total, count, strict=True)]
+        index: LexicalIndex = read_words(request)
+        repeated = repeats(index.term, index.unit, len(index.length), index.telling)
+        flags = np.split(repeated, np.cumsum([len(s) for s in scores])[:-1])
+        units = tuple(s * np.where(f, _REPEATED, 1.0) for s, f in zip(scores, flags, strict=True))
+        logits_of = tuple(np.zeros(len(s)) for s in units)
+        return UnitScores(units, None, _State(tuple(cut), logits_of))
+
+    def warmup(self) -> None:
+        """Load the networks."""
+        self._encoder.warmup()
+
+    def close(self) -> None:
+        """Release them."""
+        self._encoder.close()
+
+
+def _word_logits(words: Words, read: Sequence[tuple[Window, Float32Array]]) -> FloatArray:
+    """The largest logit among the tokens of each word; 0 for a word without tokens."""
+    value = np.full(len(words), -np.inf)
+    for window, logits in read:
+        word = np.searchsorted(words.start, window.start, side="right") - 1
+        inside = (word >= 0) & (window.start < words.end[np.maximum(word, 0)])
+        np.maximum.at(value, word[inside], logits[inside])
+    result: FloatArray = np.where(np.isfinite(value), value, 0.0)
+    return result

@@ -1,0 +1,313 @@
+"""Fit the combiner of `mini` on requests that its networks were not trained on, and calibrate it.
+
+    python models/mini/combine.py --backbone DIR --weights weights.safetensors \
+        --groups groups.jsonl --out combiner.json
+
+Every request is used whole, with fewer of its passages, and now and then without the ones that
+answer it (then nothing is needed). The combiner is a network of one hidden layer on standardised
+features; four members share their input and are averaged, and a linear path is added; it is
+written as one matrix after another. Loss: cross-entropy of each needed unit against the request's
+others, and binary cross-entropy. ``calibrate`` then fits two numbers on requests that were kept
+back from the fit: P(needed) = sigmoid(logit / temperature + bias).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from export import load_networks
+from torch import nn
+from torch.nn import functional
+
+from ctxzip.backends.wordpieces import load_tokenizer
+from ctxzip.score.base import ScoreRequest
+from ctxzip.score.features import NAMES, Combiner, combine
+from ctxzip.score.mini import MiniScorer
+from ctxzip.segment import sentences
+from ctxzip.types import Document
+from ctxzip.units import FloatArray, IntArray, Passage
+
+LIMIT = {"squad": 220, "qed": 250, "qmsum": 70, "evidence_inference": 110, "2wiki": 280}
+WEIGHT = {"squad": 0.8, "2wiki": 0.6, "musique": 0.5}
+KEPT_BACK = 0.15
+MEMBERS, HIDDEN, EPOCHS, DECAY = 4, 16, 12, 0.01
+
+
+@dataclass
+class Example:
+    """Features (n, F) and labels (n,) of a request, and its weight in the loss."""
+
+    features: FloatArray
+    label: FloatArray
+    weight: float
+    kept_back: bool
+
+
+class TorchEncoder:
+    """The networks as the scorer wants them, run by torch, remembering what they read."""
+
+    def __init__(self, networks: dict[str, nn.Module]) -> None:
+        self._networks = networks
+        self._known: dict[bytes, np.ndarray] = {}
+
+    def has(self, name: str) -> bool:
+        """Only what is needed here."""
+        return name in ("trunk", "late")
+
+    def states(self, windows: Sequence[IntArray]) -> Iterator[tuple[int, np.ndarray]]:
+        """Token states, eight windows of about the same length at a time."""
+        todo = [i for i, ids in enumerate(windows) if ids.tobytes() not in self._known]
+        todo.sort(key=lambda i: len(windows[i]))
+        for part in (todo[i : i + 8] for i in range(0, len(todo), 8)):
+            ids = torch.zeros(len(part), len(windows[part[-1]]), dtype=torch.long)
+            mask = torch.zeros_like(ids)
+            for row, i in enumerate(part):
+                ids[row, : len(windows[i])] = torch.from_numpy(windows[i])
+                mask[row, : len(windows[i])] = 1
+            with torch.no_grad():
+                states = self._networks["late"](self._networks["trunk"](ids, mask), mask).numpy()
+            for row, i in enumerate(part):
+                self._known[windows[i].tobytes()] = states[row, : len(windows[i])]
+        for i, ids in enumerate(windows):
+            yield i, self._known[ids.tobytes()]
+
+    def forget(self) -> None:
+        """Free the memory."""
+        self._known.clear()
+
+    def keep(self, windows: Sequence[IntArray]) -> Iterator[tuple[int, np.ndarray]]:
+        """Not needed here."""
+        raise NotImplementedError
+
+    def warmup(self) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+def requests(groups: Path, rng: random.Random) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
+    """Name of the set, query and documents; multi-hop sets whole (the networks saw each once)."""
+    by_set: dict[str, list[dict[str, Any]]] = {}
+    with groups.open(encoding="utf-8") as lines:
+        for line in lines:
+            group = json.loads(line)
+            if group["hold"] or group["set"] in ("2wiki", "hotpotqa", "musique"):
+                by_set.setdefault(group["set"], []).append(group)
+    for name, some in by_set.items():
+        rng.shuffle(some)
+        if name in ("qmsum", "evidence_inference"):  # questions about one document together
+            some.sort(key=lambda group: group["documents"][0]["text"])
+        for group in some[: LIMIT.get(name)]:
+            documents = group["documents"]
+            yield name, group["query"], documents
+            gold = [d for d in documents if d["evidence"]]
+            rest = [d for d in documents if not d["evidence"]]
+            if not gold or not rest:
+                continue
+            sizes = (
+                [rng.randint(2, 6)]
+                if name in ("squad", "qed")
+                else [rng.randint(2, 4), rng.randint(4, 7)]
+            )
+            for size in sizes:
+                chosen = gold + rng.sample(rest, min(size, len(rest)))
+                yield name, group["query"], [d for d in documents if d in chosen]
+            if rng.random() < 0.5:
+                yield name, group["query"], rng.sample(rest, min(len(rest), rng.randint(3, 9)))
+
+
+def label(passages: Sequence[Passage], documents: Sequence[dict[str, Any]]) -> FloatArray:
+    """1 for a unit of which half is evidence, or that holds half of an evidence span."""
+    parts = []
+    for passage, document in zip(passages, documents, strict=True):
+        needed = np.zeros(len(passage.units))
+        for a, b in document["evidence"]:
+            overlap = np.minimum(passage.units.end, b) - np.maximum(passage.units.start, a)
+            size = passage.units.end - passage.units.start
+            needed[(overlap >= 0.5 * size) | (overlap >= 0.5 * (b - a))] = 1.0
+        parts.append(needed)
+    return np.concatenate(parts)
+
+
+def examples(options: argparse.Namespace, importance: np.ndarray) -> list[Example]:
+    """Read every request and compute its features, with the functions of the run time."""
+    rng = random.Random(options.seed)
+    encoder = TorchEncoder(load_networks(options.backbone, options.weights))
+    tokenize = load_tokenizer(options.backbone / "tokenizer.json")
+    nothing = Combiner(np.zeros(len(NAMES)), np.ones(len(NAMES)), ())
+    scorer = MiniScorer(encoder, tokenize, nothing, importance)
+    found: dict[str, list[Example]] = {}
+    for number, (name, query, documents) in enumerate(requests(options.groups, rng)):
+        passages = tuple(
+            Passage(Document(d["text"], title=d["title"]), d["text"], sentences.split(d["text"]))
+            for d in documents
+        )
+        if not any(len(p.units) for p in passages):
+            continue
+        values = scorer.unit_features(ScoreRequest(passages, query))[0]
+        back = np.random.default_rng(sum(query.encode())).random() < KEPT_BACK
+        found.setdefault(name, []).append(
+            Example(values, label(passages, documents), 1.0, bool(back))
+        )
+        if number % 50 == 49:
+            encoder.forget()
+    for name, some in found.items():
+        for example in some:
+            example.weight = WEIGHT.get(name, 1.0) * 400 / len(some)
+    return [example for some in found.values() for example in some]
+
+
+class Members(nn.Module):
+    """Small networks side by side, with a common linear path."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.hidden = nn.ModuleList(nn.Linear(width, HIDDEN) for _ in range(MEMBERS))
+        self.out = nn.ModuleList(nn.Linear(HIDDEN, 1) for _ in range(MEMBERS))
+        self.linear = nn.Linear(width, 1)
+        self.drop = nn.Dropout(0.1)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.constant_(self.linear.bias, -2.0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, F) → (n, members) logits."""
+        x = self.drop(x)
+        parts = [b(torch.relu(a(x))) for a, b in zip(self.hidden, self.out, strict=True)]
+        return self.linear(x) + torch.cat(parts, dim=1)
+
+
+def fit(data: Sequence[Example], seed: int) -> Combiner:
+    """Fit the combiner; features that never vary are switched off."""
+    torch.manual_seed(seed)
+    rng = random.Random(seed)
+    values = np.concatenate([e.features for e in data])
+    share = np.concatenate([np.full(len(e.label), 1 / len(e.label)) for e in data])
+    share /= share.sum()
+    mean = share @ values
+    scale = np.sqrt(share @ (values - mean) ** 2) + 1e-3
+    scale[np.ptp(values, axis=0) == 0] = 1e3
+    rows = [
+        (
+            torch.from_numpy(np.clip((e.features - mean) / scale, -6, 6)).float(),
+            torch.from_numpy(e.label).float(),
+            e.weight,
+        )
+        for e in data
+    ]
+    net = Members(values.shape[1])
+    optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=DECAY)
+    steps, step = EPOCHS * (len(rows) // 16), 0
+    for _ in range(EPOCHS):
+        rng.shuffle(rows)
+        for i in range(0, len(rows) - 15, 16):
+            for group in optimizer.param_groups:
+                group["lr"] = 2e-3 * max(0.02, 1 - step / steps)
+            loss = sum(weight * _loss(net(x), y) for x, y, weight in rows[i : i + 16]) / 16
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            step += 1
+    return _merged(net.eval(), mean, scale)
+
+
+def _loss(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    target = y[:, None].expand_as(logits)
+    binary = functional.binary_cross_entropy_with_logits(logits, target, reduction="sum") / MEMBERS
+    total = 0.5 * binary / (4 * y.sum().clamp(min=1))
+    if 0 < y.sum() < len(y):
+        rest = torch.logsumexp(logits[y == 0], 0)
+        total = total + (torch.logaddexp(logits[y > 0], rest) - logits[y > 0]).mean()
+    return total
+
+
+def _merged(net: Members, mean: FloatArray, scale: FloatArray) -> Combiner:
+    """The members as one hidden layer; the linear path as a pair of opposite rectified units."""
+    with torch.no_grad():
+        path = net.linear.weight.T
+        first = torch.cat([*(a.weight.T for a in net.hidden), path, -path], dim=1)
+        first_bias = torch.cat([*(a.bias for a in net.hidden), torch.zeros(2)])
+        second = torch.cat(
+            [*(b.weight.T / MEMBERS for b in net.out), torch.tensor([[1.0], [-1.0]])]
+        )
+        second_bias = net.linear.bias + sum(b.bias for b in net.out) / MEMBERS
+    layers = ((first.numpy(), first_bias.numpy()), (second.numpy(), second_bias.numpy()))
+    wide = tuple((w.astype(np.float64), b.astype(np.float64)) for w, b in layers)
+    return Combiner(mean, scale, wide)
+
+
+def calibrate(combiner: Combiner, data: Sequence[Example]) -> Combiner:
+    """Temperature and bias by maximum likelihood, every request weighted alike."""
+    logit = torch.from_numpy(np.concatenate([combine(combiner, e.features) for e in data]))
+    y = torch.from_numpy(np.concatenate([e.label for e in data]))
+    share = torch.from_numpy(
+        np.concatenate([np.full(len(e.label), e.weight / len(e.label)) for e in data])
+    )
+    slope, bias = torch.ones(1, requires_grad=True), torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.LBFGS([slope, bias], max_iter=100)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        each = functional.binary_cross_entropy_with_logits(
+            logit * slope + bias, y, reduction="none"
+        )
+        loss = (each * share).sum() / share.sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return replace(combiner, temperature=1 / float(slope), bias=float(bias))
+
+
+def write(combiner: Combiner, importance: np.ndarray, path: Path) -> None:
+    """The part of the manifest that ``export.py`` copies."""
+    content = {
+        "features": list(NAMES),
+        "combiner": {
+            "mean": combiner.mean.round(6).tolist(),
+            "scale": combiner.scale.round(6).tolist(),
+            "layers": [
+                {"weight": w.round(5).tolist(), "bias": b.round(5).tolist()}
+                for w, b in combiner.layers
+            ],
+            "temperature": combiner.temperature,
+            "bias": combiner.bias,
+        },
+        "query_importance": importance.astype(float).round(6).tolist(),
+    }
+    path.write_text(json.dumps(content))
+
+
+def main() -> None:
+    """The command."""
+    from safetensors.torch import load_file
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--backbone", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--groups", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    importance = load_file(options.weights)["importance.weight"][0].numpy()
+    data = examples(options, importance)
+    combiner = fit([e for e in data if not e.kept_back], options.seed)
+    combiner = calibrate(combiner, [e for e in data if e.kept_back])
+    write(combiner, importance, options.out)
+    print(
+        f"{len(data)} requests, temperature {combiner.temperature:.3f}, bias {combiner.bias:+.3f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,365 @@
+"""Measure `mini` on the dev sets.
+
+    python models/mini/evaluate.py --data DIR [--backbone DIR] [--plot FILE] \
+        [--parts relevance,keep,threshold,unanswerable]
+
+Requests are those of ``ctxzip.evaluate.build_requests`` (fixed seed). Evidence recall, all-
+evidence and answer recall are averages over requests; intervals are paired bootstraps over
+requests. With ``--backbone`` (the folder of all-MiniLM-L6-v2) the off-the-shelf bi-encoder, the
+off-the-shelf situated embedding and off-the-shelf late interaction stand beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ctxzip.baselines import BASELINES, digest
+from ctxzip.evaluate import (
+    Record,
+    answer_kept,
+    build_requests,
+    evaluate,
+    load_records,
+    paired_bootstrap,
+)
+from ctxzip.pipeline import Pipeline
+from ctxzip.score import features
+from ctxzip.score.base import ScoreRequest, UnitScores
+from ctxzip.score.function_words import function_words
+from ctxzip.score.mini import MiniScorer, load
+from ctxzip.segment import sentences
+from ctxzip.segment import words as word_segmenter
+from ctxzip.types import Budget, Document, Options, Request
+from ctxzip.units import FloatArray, Passage, Words
+
+SETS = {
+    "hotpotqa_dev": (0.15, 0.30),
+    "qed_dev": (0.05, 0.10),
+    "squad_dev": (0.05, 0.10),
+    "qmsum_dev": (0.30,),
+    "evidence_inference_dev": (0.30,),
+}
+CURVE = (0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+_WORD = re.compile(r"\w+")
+
+
+class Signal:
+    """A scorer that ranks by one feature of `mini`, for comparison."""
+
+    calibrated = False
+    words_first = False
+
+    def __init__(self, scorer: MiniScorer, feature: str) -> None:
+        self._scorer = scorer
+        self._column = features.NAMES.index(feature)
+
+    def units(self, requests: Sequence[ScoreRequest]) -> list[UnitScores]:
+        """The feature, untouched."""
+        result = []
+        for request in requests:
+            values = self._scorer.unit_features(request)[0][:, self._column]
+            cuts = np.cumsum([len(p.units) for p in request.passages])[:-1]
+            result.append(UnitScores(tuple(np.split(values, cuts))))
+        return result
+
+    def words(
+        self, request: ScoreRequest, scores: UnitScores, words: Sequence[Words]
+    ) -> list[FloatArray]:
+        """Longer words first: no model."""
+        return [(some.end - some.start).astype(np.float64) for some in words]
+
+    def warmup(self) -> None:
+        """Nothing to load."""
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class BiEncoder(Signal):
+    """The off-the-shelf bi-encoder: every sentence by itself, its title before it, mean pooling."""
+
+    def __init__(self, scorer: MiniScorer) -> None:
+        super().__init__(scorer, "situated")
+
+    def units(self, requests: Sequence[ScoreRequest]) -> list[UnitScores]:
+        """Each unit as a passage of its own."""
+        result = []
+        for request in requests:
+            parts = []
+            for passage in request.passages:
+                alone = tuple(_alone(passage.document.title, text) for text in passage.unit_texts())
+                values = (
+                    self._scorer.unit_features(ScoreRequest(alone, request.query))[0]
+                    if alone
+                    else np.zeros((0, 99))
+                )
+                parts.append(values[:, features.NAMES.index("window")])
+            result.append(UnitScores(tuple(parts)))
+        return result
+
+
+def _alone(title: str | None, text: str) -> Passage:
+    units = sentences.Units.of([(0, len(text))])
+    return Passage(Document(text, title=title), text, units)
+
+
+def relevance(data: Path, methods: dict[str, Any], limit: int | None) -> None:
+    """A table for every set and budget."""
+    for name, ratios in SETS.items():
+        records = build_requests(name, load_records(data / f"{name}.jsonl.xz"))[:limit]
+        for ratio in ratios:
+            print(f"\n{name}, {len(records)} requests, {ratio:.0%} of the tokens\n")
+            print(
+                "| method | tokens kept | evidence recall | all evidence | answer recall "
+                "| mini minus it (95%) |"
+            )
+            print("|---|---|---|---|---|---|", flush=True)
+            mine: list[float] = []
+            for method, compressor in methods.items():
+                outcomes = evaluate(compressor, records, ratio)
+                recall = [o.evidence_recall for o in outcomes]
+                mine = mine or recall
+                gain, low, high = paired_bootstrap(mine, recall)
+                kept, all_evidence = (
+                    float(np.mean([getattr(o, f) for o in outcomes]))
+                    for f in ("tokens_kept", "all_evidence")
+                )
+                answers = [o.answer for o in outcomes if not math.isnan(o.answer)]
+                answer = f"{np.mean(answers):.3f}" if answers else "-"
+                versus = f"{gain:+.3f} [{low:+.3f}, {high:+.3f}]" if method != "mini" else "-"
+                print(
+                    f"| {method} | {kept:.3f} | {np.mean(recall):.3f} | {all_evidence:.3f} "
+                    f"| {answer} | {versus} |",
+                    flush=True,
+                )
+
+
+def keep(data: Path, scorer: MiniScorer) -> None:
+    """Without a query: how many answers to everything asked about a paragraph survive whole."""
+    print(
+        "\n| set | words kept | " + " | ".join(("mini", "idf", "stop words first", "random")) + " |"
+    )
+    print("|---|---|---|---|---|---|")
+    for name in ("squad_dev", "qed_dev"):
+        asked: dict[tuple[str, str], list[Record]] = {}
+        for record in load_records(data / f"{name}.jsonl.xz"):
+            document = record.documents[0]
+            asked.setdefault((document.title or "", document.text), []).append(record)
+        chosen = sorted(asked, key=lambda key: digest(0, *key))[:300]
+        frequency = Counter(w for _, text in asked for w in set(_WORD.findall(text.lower())))
+        frequency[""] = len(asked)
+        rankings: dict[str, Callable[[str, str], FloatArray]] = {
+            "mini": lambda title, text: _keep(scorer, title, text),
+            "idf": lambda _, text, counts=frequency: _idf(text, counts),
+            "stop": lambda _, text: _stop(text),
+            "random": lambda _, text: np.random.default_rng(len(text)).random(len(_split(text)[0])),
+        }
+        ranked = {method: [rank(*key) for key in chosen] for method, rank in rankings.items()}
+        for fraction in (0.5, 0.33):
+            cells = []
+            for values in ranked.values():
+                hits = [
+                    answer_kept(record.answers, _shortened(key[1], value, fraction))
+                    for key, value in zip(chosen, values, strict=True)
+                    for record in asked[key]
+                ]
+                cells.append(f"{np.mean(hits):.3f}")
+            print(f"| {name} | {fraction:.0%} | " + " | ".join(cells) + " |", flush=True)
+
+
+def _split(text: str) -> tuple[Any, Any]:
+    return word_segmenter.split(text)
+
+
+def _keep(scorer: MiniScorer, title: str, text: str) -> FloatArray:
+    units = sentences.split(text)
+    request = ScoreRequest((Passage(Document(text, title=title), text, units),), None)
+    start, end = _split(text)
+    unit = np.maximum(np.searchsorted(units.start, start, side="right") - 1, 0)
+    words = Words(start, end, unit, np.zeros(len(start), bool))
+    return scorer.words(request, scorer.units([request])[0], [words])[0]
+
+
+def _idf(text: str, frequency: Counter[str]) -> FloatArray:
+    value = [
+        max(
+            (
+                math.log(frequency[""] / max(1, frequency[w]))
+                for w in _WORD.findall(text[a:b].lower())
+            ),
+            default=-1.0,
+        )
+        for a, b in zip(*_split(text), strict=True)
+    ]
+    return np.array(value)
+
+
+def _stop(text: str) -> FloatArray:
+    common, generator = function_words("en"), np.random.default_rng(0)
+    value = [
+        float(any(w not in common for w in _WORD.findall(text[a:b].lower())))
+        + 0.01 * generator.random()
+        for a, b in zip(*_split(text), strict=True)
+    ]
+    return np.array(value)
+
+
+def _shortened(text: str, value: FloatArray, fraction: float) -> str:
+    start, end = _split(text)
+    chosen = np.sort(np.argsort(-value, kind="stable")[: max(1, int(fraction * len(start)))])
+    return " ".join(text[a:b] for a, b in zip(start[chosen], end[chosen], strict=True))
+
+
+def threshold(data: Path, compressor: Any, limit: int | None) -> None:
+    """What a threshold keeps, and whether the probability means what it says."""
+    print("\n| set | threshold | tokens kept | evidence recall |\n|---|---|---|---|")
+    for name in ("hotpotqa_dev", "qed_dev", "squad_dev"):
+        records = build_requests(name, load_records(data / f"{name}.jsonl.xz"))[:limit]
+        for floor in (0.02, 0.05, 0.1, 0.2, 0.35, 0.5):
+            outcomes = evaluate(_Floored(compressor, floor), records, 1.0)
+            kept, recall = (
+                float(np.mean([getattr(o, f) for o in outcomes]))
+                for f in ("tokens_kept", "evidence_recall")
+            )
+            print(f"| {name} | {floor} | {kept:.3f} | {recall:.3f} |", flush=True)
+
+
+class _Floored:
+    """The same compressor with a threshold instead of a ratio."""
+
+    def __init__(self, inner: Any, floor: float) -> None:
+        self._inner, self._floor = inner, floor
+
+    def compress_many(self, requests: Sequence[Request]) -> Any:
+        """As asked, but by threshold."""
+        return self._inner.compress_many(
+            [Request(r.documents, r.query, Budget(threshold=self._floor)) for r in requests]
+        )
+
+
+def unanswerable(data: Path, compressor: Any, limit: int | None) -> None:
+    """How much is dropped where the passage that answers was taken away."""
+    print(
+        "\n| set | threshold | tokens kept, answerable | tokens kept, unanswerable "
+        "| everything dropped |"
+    )
+    print("|---|---|---|---|---|")
+    for name in ("qed_dev", "squad_dev"):
+        records = build_requests(name, load_records(data / f"{name}.jsonl.xz"))[:limit]
+        for floor in (0.05, 0.1, 0.2, 0.5):
+            budget = Budget(threshold=floor)
+            whole = compressor.compress_many(
+                [Request(r.documents, r.query, budget) for r in records]
+            )
+            rest = [
+                tuple(d for d, spans in zip(r.documents, r.evidence, strict=True) if not spans)
+                for r in records
+            ]
+            empty = compressor.compress_many(
+                [
+                    Request(documents, r.query, budget)
+                    for documents, r in zip(rest, records, strict=True)
+                ]
+            )
+            cells = [float(np.mean([c.ratio for c in some])) for some in (whole, empty)]
+            gone = np.mean([not c.text for c in empty])
+            print(
+                f"| {name} | {floor} | {cells[0]:.3f} | {cells[1]:.3f} | {gone:.3f} |", flush=True
+            )
+
+
+def plot(data: Path, methods: dict[str, Any], limit: int | None, path: Path) -> None:
+    """Tokens kept against evidence recall, a line per method."""
+    import matplotlib.pyplot as plt
+
+    names = ("hotpotqa_dev", "qed_dev", "squad_dev")
+    figure, panels = plt.subplots(1, len(names), figsize=(13, 4), sharey=True)
+    for axes, name in zip(panels, names, strict=True):
+        records = build_requests(name, load_records(data / f"{name}.jsonl.xz"))[:limit]
+        for method, compressor in methods.items():
+            points = []
+            for ratio in CURVE:
+                outcomes = evaluate(compressor, records, ratio)
+                points.append(
+                    [
+                        np.mean([getattr(o, f) for o in outcomes])
+                        for f in ("tokens_kept", "evidence_recall")
+                    ]
+                )
+            axes.plot(*np.array(points).T, marker=".", label=method)
+        axes.set(title=name, xlabel="tokens kept", ylim=(0, 1))
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("evidence recall")
+    panels[-1].legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def off_the_shelf(backbone: Path) -> MiniScorer:
+    """The scorer with the weights of the original model."""
+    from combine import TorchEncoder
+    from safetensors.torch import load_file
+
+    from ctxzip.backends.heads import BackboneConfig, Branch, Trunk, load_layers, load_trunk
+    from ctxzip.backends.wordpieces import load_tokenizer
+
+    weights, config = load_file(backbone / "model.safetensors"), BackboneConfig()
+    trunk, late = Trunk(config).eval(), Branch(config).eval()
+    load_trunk(trunk, weights)
+    load_layers(late.layers, weights, config.trunk_layers)
+    nothing = features.Combiner(np.zeros(len(features.NAMES)), np.ones(len(features.NAMES)), ())
+    encoder = TorchEncoder({"trunk": trunk, "late": late})
+    tokenize = load_tokenizer(backbone / "tokenizer.json")
+    return MiniScorer(encoder, tokenize, nothing, np.zeros(config.hidden, np.float32))
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=beside)
+    parser.add_argument("--bundle", type=Path, help="another bundle than the shipped one")
+    parser.add_argument("--backbone", type=Path, help="folder of all-MiniLM-L6-v2, for its figures")
+    parser.add_argument("--parts", default="relevance,keep,threshold,unanswerable")
+    parser.add_argument("--limit", type=int, help="requests per set")
+    parser.add_argument("--plot", type=Path)
+    options = parser.parse_args()
+    scorer = load(options.bundle)
+    mini = Pipeline("mini", scorer, Options(granularity="auto"))
+    methods: dict[str, Any] = {"mini": mini, **BASELINES}
+    for name in ("situated", "late", "base"):
+        methods[f"mini: {name} alone"] = Pipeline(name, Signal(scorer, name))
+    if options.backbone:
+        original = off_the_shelf(options.backbone)
+        methods["off the shelf: bi-encoder"] = Pipeline("bi", BiEncoder(original))
+        for name in ("situated", "late"):
+            methods[f"off the shelf: {name}"] = Pipeline(name, Signal(original, name))
+    parts = options.parts.split(",")
+    if "relevance" in parts:
+        relevance(options.data, methods, options.limit)
+    if "keep" in parts:
+        keep(options.data, scorer)
+    if "threshold" in parts:
+        threshold(options.data, mini, options.limit)
+    if "unanswerable" in parts:
+        unanswerable(options.data, mini, options.limit)
+    if options.plot:
+        plot(
+            options.data, {k: methods[k] for k in ("mini", *BASELINES)}, options.limit, options.plot
+        )
+    print(json.dumps({"bundle": str(options.bundle or "shipped"), "limit": options.limit}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""Export checkpoints of `mini` to the bundle that ctxzip ships.
+
+    python models/mini/export.py --weights late.pt --combiner combiner.json [--float32] --out DIR
+
+The bundle holds three networks over the same trunk (see ``ctxzip/backends/heads.py``):
+
+    trunk.onnx  ids, mask (B, L) int64           → states (B, L, 384)  once per window, cached
+    late.onnx   states (B, L, 384), mask (B, L)  → states (B, L, 384)  token states
+    keep.onnx   states (B, L, 384), mask (B, L)  → logits (B, L)       log-odds of being needed
+
+How text becomes windows is written in ``ctxzip/score/windows.py``, pooling, features and combiner
+in ``ctxzip/score/features.py``; training uses the same functions, so there is one implementation.
+
+Weights are stored as int8 with one float scale per output channel (per row for the embeddings),
+symmetric and rounded to nearest. Only the *storage* is 8 bits wide: matrices are expanded when the
+network is loaded, and activations stay float32. So a text's numbers do not depend on its batch, as
+they would with dynamic activation quantisation, and the speed is that of float32. ``--float32``
+writes the unquantised networks, for measuring what that costs.
+
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from ctxzip.backends.heads import BackboneConfig, Branch, Trunk, load_layers, load_trunk
+
+OPSET = 17
+SMALLEST = 10_000  # tensors with fewer values stay float32
+
+
+class Exported(nn.Module):
+    """A network whose inputs are exactly those of the ONNX file."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, first: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Run the wrapped network."""
+        result: torch.Tensor = self.module(first, mask)
+        return result
+
+
+def write_onnx(module: nn.Module, first: str, output: str, path: Path) -> None:
+    """Export one network with dynamic batch and length."""
+    mask = torch.ones(2, 9, dtype=torch.long)
+    given = torch.full((2, 9), 1012) if first == "ids" else torch.randn(2, 9, 384)
+    axes = {name: {0: "batch", 1: "length"} for name in (first, "mask", output)}
+    torch.onnx.export(
+        Exported(module).eval(),
+        (given, mask),
+        str(path),
+        input_names=[first, "mask"],
+        output_names=[output],
+        dynamic_axes=axes,
+        opset_version=OPSET,
+        dynamo=False,
+    )
+
+
+def quantise(path: Path) -> None:
+    """Store the matrices of an ONNX file as int8; see the module's docstring."""
+    model = onnx.load(str(path))
+    graph = model.graph
+    gathered = {node.input[0] for node in graph.node if node.op_type == "Gather"}
+    nodes: list[Any] = []
+    kept: list[Any] = []
+    renamed: dict[str, str] = {}
+    for tensor in graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < SMALLEST or values.ndim != 2:
+            kept.append(tensor)
+            continue
+        axis = 1 if tensor.name in gathered else 0
+        scale = np.maximum(np.abs(values).max(axis=axis, keepdims=True), 1e-8) / 127.0
+        small = np.clip(np.rint(values / scale), -127, 127).astype(np.int8)
+        name = tensor.name
+        kept.append(numpy_helper.from_array(small, f"{name}.int8"))
+        kept.append(numpy_helper.from_array(scale.astype(np.float32), f"{name}.scale"))
+        if name in gathered:
+            renamed[name] = name
+        else:
+            nodes.append(
+                helper.make_node("Cast", [f"{name}.int8"], [f"{name}.wide"], to=TensorProto.FLOAT)
+            )
+            nodes.append(helper.make_node("Mul", [f"{name}.wide", f"{name}.scale"], [name]))
+    for node in graph.node:
+        if node.op_type == "Gather" and node.input[0] in renamed:
+            name, out = node.input[0], node.output[0]
+            rows = helper.make_node(
+                "Gather", [f"{name}.int8", node.input[1]], [f"{out}.int8"], axis=0
+            )
+            wide = helper.make_node("Cast", [f"{out}.int8"], [f"{out}.wide"], to=TensorProto.FLOAT)
+            scale = helper.make_node(
+                "Gather", [f"{name}.scale", node.input[1]], [f"{out}.scale"], axis=0
+            )
+            nodes += [
+                rows,
+                wide,
+                scale,
+                helper.make_node("Mul", [f"{out}.wide", f"{out}.scale"], [out]),
+            ]
+        else:
+            nodes.append(node)
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(kept)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def load_networks(backbone: Path, weights: Path) -> dict[str, nn.Module]:
+    """The trunk of the original model and the trained branches.
+
+    Args:
+        backbone: folder with ``model.safetensors`` of all-MiniLM-L6-v2.
+        weights: file that ``train.py`` wrote (safetensors).
+    """
+    from safetensors.torch import load_file
+
+    original, trained = load_file(backbone / "model.safetensors"), load_file(weights)
+    config = BackboneConfig()
+    trunk, late, keep = Trunk(config), Branch(config), Branch(config, logits=True)
+    load_trunk(trunk, original)
+    load_layers(late.layers, original, config.trunk_layers)
+    for name, module in (("late", late), ("keep", keep)):
+        mine = {k.partition(".")[2]: v for k, v in trained.items() if k.startswith(f"{name}.")}
+        module.load_state_dict(mine)
+    return {"trunk": trunk.eval(), "late": late.eval(), "keep": keep.eval()}
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Size and checksum of a file."""
+    data = path.read_bytes()
+    return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    here = Path(__file__).resolve().parent
+    parser.add_argument("--backbone", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
+    parser.add_argument(
+        "--weights", type=Path, required=True, help="safetensors written by train.py"
+    )
+    parser.add_argument("--combiner", type=Path, required=True, help="JSON written by train.py")
+    parser.add_argument("--out", type=Path, default=here / "bundle")
+    parser.add_argument("--float32", action="store_true", help="do not quantise the storage")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    networks = load_networks(options.backbone, options.weights)
+    shapes = {
+        "trunk": ("ids", "states"),
+        "late": ("states", "token_states"),
+        "keep": ("states", "logits"),
+    }
+    for name, module in networks.items():
+        path = options.out / f"{name}.onnx"
+        write_onnx(module, *shapes[name], path)
+        if not options.float32:
+            quantise(path)
+    shutil.copy(options.backbone / "tokenizer.json", options.out / "tokenizer.json")
+    _plain_tokenizer(options.out / "tokenizer.json")
+    manifest = _manifest(options.out, json.loads(options.combiner.read_text()), options.float32)
+    (options.out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    print(sum(p.stat().st_size for p in options.out.iterdir()) / 1e6, "MB")
+
+
+def _plain_tokenizer(path: Path) -> None:
+    """Turn truncation and padding off in the file itself."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["truncation"] = content["padding"] = None
+    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+def _manifest(folder: Path, combiner: dict[str, Any], float32: bool) -> dict[str, Any]:
+    names = ("tokenizer.json", "trunk.onnx", "late.onnx", "keep.onnx")
+    return {
+        "format_version": 1,
+        "name": "mini",
+        "version": "1",
+        "licence": "Apache-2.0",
+        "base_model": "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0)",
+        "languages": ["en"],
+        "storage": "float32" if float32 else "int8 per output channel, expanded when loaded",
+        "files": {name: describe(folder / name) for name in names},
+        "networks": {name: f"{name}.onnx" for name in ("trunk", "late", "keep")},
+        "shapes": {
+            "trunk": {"ids": ["B", "L"], "mask": ["B", "L"], "states": ["B", "L", 384]},
+            "late": {
+                "states": ["B", "L", 384],
+                "mask": ["B", "L"],
+                "token_states": ["B", "L", 384],
+            },
+            "keep": {"states": ["B", "L", 384], "mask": ["B", "L"], "logits": ["B", "L"]},
+        },
+        "window": {
+            "tokens": 256,
+            "layout": "[CLS] title (at most 24 tokens) . consecutive units [SEP]",
+            "query": "[CLS] at most 62 tokens [SEP]",
+            "unit_embedding": "mean over the token states of the unit, length 1",
+            "query_embedding": "mean over all token states, length 1",
+            "keep": "a word's log-odds are the largest of its tokens'",
+        },
+        **combiner,
+    }
+
+
+if __name__ == "__main__":
+    main()

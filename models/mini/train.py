@@ -1,0 +1,463 @@
+"""Train the branches of `mini` on a frozen trunk.
+
+    python models/mini/train.py --backbone DIR --data DIR --groups groups.jsonl --out RUN
+
+A step reads about 4,300 tokens of windows once, without any question, and learns from them:
+
+- `late`: every question of the step against every unit of the step, cross-entropy with the
+  evidence units as positives, once by late interaction (the largest cosine of each query token,
+  weighted by a learned importance of the token) and once by the cosine of mean states. Units of
+  other articles, of the same article and of the same request are the negatives.
+- `keep`: binary cross-entropy per token. 1 in an answer of any question asked about the
+  paragraph; 0.2 for a content word that an evidence sentence shares with its question; 0.15 for a
+  negation; 0.12 for a name or number; else 0. On SQuAD (about five questions a paragraph) and,
+  weighted 0.4, QED.
+
+Embeddings and the lower three layers stay those of all-MiniLM-L6-v2: what they know is kept, and
+the forward over them needs no gradient. The exported weights are an exponential moving average.
+
+Resumes from RUN/state.safetensors where it exists; the curve is in RUN/curve.jsonl. Runs on a GPU
+unchanged. On 2 CPU cores with bfloat16: about 3 seconds a step, and a trap: several processes that
+compete for the cores slow a step down five times.
+
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from prepare import content, held_out, load
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ctxzip.backends.heads import BackboneConfig, Branch, Trunk, load_layers, load_trunk
+from ctxzip.backends.wordpieces import load_tokenizer
+from ctxzip.score.windows import Window, question, windows
+from ctxzip.segment import sentences
+from ctxzip.types import Document
+from ctxzip.units import Passage
+
+RATE = {"late": 1.5e-4, "keep": 2.5e-4, "importance": 1e-3}
+SET_WEIGHT = {"squad": 0.3, "qed": 0.35, "hop": 0.35, "long": 0.15}
+SCALE = 25.0  # of cosines by late interaction; 20 for mean states, as the base model was trained
+_NAME = re.compile(r"\b(?:[A-Z][\w.-]*|\w*\d[\w.,]*)")
+_NEGATION = re.compile(r"\b(?:not|no|never|none|nor|without|cannot|n't)\b", re.I)
+_WORD = re.compile(r"\w+")
+
+
+@dataclass
+class Batch:
+    """What one step reads.
+
+    Attributes:
+        queries: the questions, and for each the kind of data set it is from.
+        units: number of units so far.
+        positive: pairs of question and unit.
+        windows: windows, with the number of their passage's first unit.
+        keep: for each window the keep target of each token of its body, or None.
+        weight: weight of those targets.
+    """
+
+    queries: list[str] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+    units: int = 0
+    positive: list[tuple[int, int]] = field(default_factory=list)
+    windows: list[tuple[Window, int]] = field(default_factory=list)
+    keep: list[np.ndarray | None] = field(default_factory=list)
+    weight: list[float] = field(default_factory=list)
+
+
+def keep_targets(text: str, records: list[dict[str, Any]]) -> np.ndarray:
+    """How much each character of a paragraph is needed, judged by what was asked about it."""
+    target = np.zeros(len(text), np.float32)
+    for match in _NAME.finditer(text):
+        before = text[: match.start()].rstrip()
+        if match.group()[0].isdigit() or (before and before[-1] not in ".!?"):
+            target[match.start() : match.end()] = 0.12
+    for match in _NEGATION.finditer(text):
+        target[match.start() : match.end()] = 0.15
+    for record in records:
+        evidence = record["documents"][0]["evidence"]
+        asked = set(content(record["query"]))
+        for a, b in evidence:
+            for match in _WORD.finditer(text, a, b):
+                if not asked.isdisjoint(content(match.group())):
+                    part = target[match.start() : match.end()]
+                    np.maximum(part, 0.2, out=part)
+        for answer in filter(None, dict.fromkeys(record["answers"])):
+            found = [text.find(answer, a, b) for a, b in evidence] + [text.find(answer)]
+            at = next((i for i in found if i >= 0), -1)
+            if at >= 0:
+                target[at : at + len(answer)] = 1.0
+    return target
+
+
+class Source:
+    """Draws batches from the prepared data."""
+
+    def __init__(self, data: Path, groups: Path, tokenizer: Path, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.tokenize = load_tokenizer(tokenizer)
+        self.articles: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        for record in load(data, "squad_train"):
+            document = record["documents"][0]
+            if not held_out(document["title"], "squad"):
+                texts = self.articles.setdefault(document["title"], {})
+                texts.setdefault(document["text"], []).append(record)
+        self.asked: dict[str, list[dict[str, Any]]] = {}
+        for record in load(data, "qed_train"):
+            self.asked.setdefault(record["documents"][0]["text"], []).append(record)
+        self.groups: dict[str, list[dict[str, Any]]] = {}
+        with groups.open(encoding="utf-8") as lines:
+            for line in lines:
+                group = json.loads(line)
+                if not group["hold"] and group["set"] != "squad":
+                    self.groups.setdefault(group["set"], []).append(group)
+        self._blocks = self._squad_blocks()
+        self._cursors = {name: self._cycle(some) for name, some in self.groups.items()}
+
+    def _cycle(self, groups: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        while True:
+            self.rng.shuffle(groups)
+            yield from groups
+
+    def _squad_blocks(self) -> Iterator[tuple[str, list[str]]]:
+        while True:
+            blocks = []
+            for title, paragraphs in self.articles.items():
+                texts = list(paragraphs)
+                if self.rng.random() < 0.5:
+                    self.rng.shuffle(texts)
+                blocks += [(title, texts[i : i + 5]) for i in range(0, len(texts), 5)]
+            self.rng.shuffle(blocks)
+            yield from blocks
+
+    def batch(self, step: int) -> Batch:
+        """Ten SQuAD paragraphs, three QED groups, a multi-hop request, at times a long one."""
+        batch = Batch()
+        for _ in range(2):
+            title, texts = next(self._blocks)
+            for text in texts:
+                records = self.articles[title][text]
+                asked = [r for r in records if r["documents"][0]["evidence"]]
+                chosen = self.rng.sample(asked, min(3, len(asked)))
+                evidence = []
+                for record in chosen:
+                    evidence.append((len(batch.queries), record["documents"][0]["evidence"]))
+                    batch.queries.append(record["query"])
+                    batch.kinds.append("squad")
+                self._add(batch, title, text, evidence, records)
+        for _ in range(3):
+            self._group(batch, "qed", "qed", 3)
+        names = [name for name in ("2wiki", "hotpotqa", "musique") if name in self.groups]
+        self._group(batch, self.rng.choices(names, [0.66, 0.22, 0.12][: len(names)])[0], "hop", 10)
+        if step % 2 == 0:
+            self._group(batch, "evidence_inference" if step % 4 else "qmsum", "long", 5)
+        return batch
+
+    def _group(self, batch: Batch, name: str, kind: str, most: int) -> None:
+        group = next(self._cursors[name])
+        number = len(batch.queries)
+        batch.queries.append(group["query"])
+        batch.kinds.append(kind)
+        gold = [d for d in group["documents"] if d["evidence"]]
+        rest = [d for d in group["documents"] if not d["evidence"]]
+        for document in (gold + rest)[: max(most, len(gold))]:
+            records = self.asked.get(document["text"], []) if name == "qed" else []
+            evidence = [(number, document["evidence"])]
+            self._add(batch, document["title"], document["text"], evidence, records)
+
+    def _add(
+        self,
+        batch: Batch,
+        title: str,
+        text: str,
+        evidence: list[tuple[int, Any]],
+        records: list[Any],
+    ) -> None:
+        units = sentences.split(text)
+        title = title if self.rng.random() > 0.15 else ""
+        first = batch.units
+        batch.units += len(units)
+        for number, spans in evidence:
+            for a, b in spans:
+                overlap = np.minimum(units.end, b) - np.maximum(units.start, a)
+                inside = (overlap >= 0.5 * (units.end - units.start)) | (overlap >= 0.5 * (b - a))
+                batch.positive += [(number, first + int(u)) for u in np.flatnonzero(inside)]
+        target = keep_targets(text, records) if records else None
+        for window in windows(Passage(Document(text, title=title), text, units), self.tokenize)[:2]:
+            batch.windows.append((window, first))
+            if target is None:
+                batch.keep.append(None)
+            else:
+                spans = zip(window.start.tolist(), window.end.tolist(), strict=True)
+                batch.keep.append(
+                    np.array([target[a:b].max(initial=0) for a, b in spans], np.float32)
+                )
+            batch.weight.append(1.0 if len(records) > 1 else 0.4)
+
+
+class Networks(nn.Module):
+    """What is trained, beside the frozen trunk."""
+
+    def __init__(self, original: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        config = BackboneConfig()
+        self.late = Branch(config)
+        self.keep = Branch(config, logits=True)
+        self.importance = nn.Linear(config.hidden, 1)
+        self.scale = nn.Parameter(torch.tensor(math.log(SCALE)))
+        load_layers(self.late.layers, original, config.trunk_layers)
+        load_layers(self.keep.layers, original, config.trunk_layers)
+        nn.init.zeros_(self.importance.weight)
+        nn.init.zeros_(self.importance.bias)
+        if self.keep.logit is not None:
+            nn.init.normal_(self.keep.logit.weight, std=0.02)
+            nn.init.constant_(self.keep.logit.bias, -1.0)
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Parameter groups with their learning rates; no decay on vectors."""
+        result: list[dict[str, Any]] = []
+        for name, rate in RATE.items():
+            some = list(getattr(self, name).parameters())
+            result.append(
+                {"params": [p for p in some if p.ndim > 1], "base": rate, "weight_decay": 0.01}
+            )
+            result.append(
+                {"params": [p for p in some if p.ndim <= 1], "base": rate, "weight_decay": 0.0}
+            )
+        result.append({"params": [self.scale], "base": RATE["importance"], "weight_decay": 0.0})
+        return result
+
+
+def pad(rows: list[np.ndarray], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Rows of ids → (B, L) ids and mask."""
+    ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = torch.from_numpy(row)
+        mask[i, : len(row)] = 1
+    return ids.to(device), mask.to(device)
+
+
+def losses(
+    trunk: Trunk, networks: Networks, batch: Batch, asked: list[np.ndarray], device: torch.device
+) -> dict[str, Tensor]:
+    """The losses of a step: ``late`` and ``mean`` over questions, ``keep`` over tokens."""
+    cast = torch.autocast(device.type, torch.bfloat16)
+    states, unit = [], []
+    keep_sum = keep_weight = torch.zeros((), device=device)
+    order = sorted(range(len(batch.windows)), key=lambda i: len(batch.windows[i][0].ids))
+    size = -(-len(order) // 4)
+    for part in (order[i : i + size] for i in range(0, len(order), size)):
+        ids, mask = pad([batch.windows[i][0].ids for i in part], device)
+        with torch.no_grad(), cast:
+            below = trunk(ids, mask)
+        with cast:
+            late, keep = networks.late(below, mask).float(), networks.keep(below, mask).float()
+        for row, i in enumerate(part):
+            window, first = batch.windows[i]
+            end = len(window.ids) - 1
+            states.append(late[row, window.body : end])
+            unit.append(torch.from_numpy(window.unit + first).to(device))
+            target = batch.keep[i]
+            if target is not None:
+                loss = functional.binary_cross_entropy_with_logits(
+                    keep[row, window.body : end],
+                    torch.from_numpy(target).to(device),
+                    reduction="sum",
+                )
+                keep_sum = keep_sum + batch.weight[i] * loss
+                keep_weight = keep_weight + batch.weight[i] * len(target)
+    ids, mask = pad(asked, device)
+    with torch.no_grad(), cast:
+        below = trunk(ids, mask)
+    with cast:
+        query = networks.late(below, mask).float()
+    late_scores, mean_scores, seen = _scores(
+        networks, torch.cat(states), torch.cat(unit), query, mask, batch.units
+    )
+    positive = torch.zeros(batch.units, len(asked), dtype=torch.bool, device=device)
+    for number, which in batch.positive:
+        positive[which, number] = True
+    return {
+        "late": _listwise(late_scores[seen], positive[seen], batch.kinds),
+        "mean": _listwise(mean_scores[seen], positive[seen], batch.kinds),
+        "keep": keep_sum / keep_weight,
+    }
+
+
+def _scores(
+    networks: Networks, states: Tensor, unit: Tensor, query: Tensor, mask: Tensor, n: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Scores (n, queries) by late interaction and by mean states, and which units were read."""
+    inner = mask.bool().clone()
+    inner[:, 0] = False
+    inner[torch.arange(len(mask)), mask.sum(1) - 1] = False
+    weight = networks.importance(query).squeeze(-1).masked_fill(~inner, -1e4).softmax(1)[inner]
+    owner = torch.arange(len(mask), device=mask.device)[:, None].expand_as(mask)[inner]
+    near = functional.normalize(states, dim=-1) @ functional.normalize(query[inner], dim=-1).T
+    best = torch.full((n, near.shape[1]), -1.0, device=near.device)
+    best = best.scatter_reduce(0, unit[:, None].expand_as(near), near, "amax")
+    late = torch.zeros(n, len(mask), device=near.device).index_add(1, owner, best * weight)
+    count = torch.zeros(n, device=near.device).index_add(
+        0, unit, torch.ones_like(unit, dtype=torch.float)
+    )
+    total = torch.zeros(n, states.shape[1], device=near.device).index_add(0, unit, states)
+    pooled = (query * mask[..., None]).sum(1)
+    mean = functional.normalize(total, dim=-1) @ functional.normalize(pooled, dim=-1).T
+    return late * networks.scale.exp(), mean * 20.0, count > 0
+
+
+def _listwise(score: Tensor, positive: Tensor, kinds: list[str]) -> Tensor:
+    """Cross-entropy of each positive against all negatives; kinds of data weighted as set."""
+    negative = torch.logsumexp(score.masked_fill(positive, -1e4), 0)
+    loss = ((torch.logaddexp(score, negative) - score) * positive).sum(0)
+    loss = loss / positive.sum(0).clamp(min=1)
+    total = torch.zeros((), device=score.device)
+    for kind, weight in SET_WEIGHT.items():
+        mine = torch.tensor([k == kind for k in kinds], device=score.device) & positive.any(0)
+        if mine.any():
+            total = total + weight * loss[mine].mean()
+    return total
+
+
+def train(options: argparse.Namespace) -> None:
+    """The loop: learning rate by time spent, checkpoints every 100 steps."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(options.seed)
+    torch.set_flush_denormal(True)
+    options.out.mkdir(parents=True, exist_ok=True)
+    original = load_file(options.backbone / "model.safetensors")
+    trunk = Trunk(BackboneConfig())
+    load_trunk(trunk, original)
+    trunk.requires_grad_(False).eval().to(device)
+    networks = Networks(original).to(device)
+    optimizer = torch.optim.AdamW(networks.groups(), lr=0.0, betas=(0.9, 0.98))
+    average = {k: v.detach().clone() for k, v in networks.state_dict().items()}
+    step, spent = _resume(options.out, networks, optimizer, average)
+    source = Source(
+        options.data, options.groups, options.backbone / "tokenizer.json", options.seed + step
+    )
+    last = time.monotonic()
+    while spent < options.minutes * 60:
+        factor = min(1.0, (step + 1) / 40) * max(0.02, 1 - spent / (options.minutes * 60))
+        for group in optimizer.param_groups:
+            group["lr"] = group["base"] * factor
+        batch = source.batch(step)
+        asked = [question(query, source.tokenize)[0] for query in batch.queries]
+        parts = losses(trunk, networks, batch, asked, device)
+        optimizer.zero_grad()
+        (parts["late"] + 0.7 * parts["mean"] + 3 * parts["keep"]).backward()
+        for module in (networks.late, networks.keep, networks.importance):
+            nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        decay = min(0.99, step / (step + 20))
+        with torch.no_grad():
+            for name, value in networks.state_dict().items():
+                average[name].lerp_(value, 1 - decay)
+        now = time.monotonic()
+        spent, last = spent + min(now - last, 15.0), now  # a suspended process is not charged
+        row = {
+            "step": step,
+            "seconds": round(spent, 1),
+            **{k: float(v.detach()) for k, v in parts.items()},
+        }
+        with (options.out / "curve.jsonl").open("a") as curve:
+            curve.write(json.dumps(row) + "\n")
+        if step % 100 == 0 or spent >= options.minutes * 60:
+            _save(options.out, networks, optimizer, average, step, spent)
+            print(json.dumps(row), flush=True)
+    save_file(
+        {k: v.cpu().contiguous() for k, v in average.items()}, options.out / "weights.safetensors"
+    )
+
+
+def _save(
+    out: Path,
+    networks: Networks,
+    optimizer: torch.optim.Optimizer,
+    average: Mapping[str, Tensor],
+    step: int,
+    spent: float,
+) -> None:
+    tensors = {f"model.{k}": v for k, v in networks.state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in average.items()}
+    for number, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{k}": torch.as_tensor(v) for k, v in state.items()}
+    tensors = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
+    save_file(tensors, out / "state.new", metadata={"step": str(step), "spent": str(spent)})
+    (out / "state.new").replace(out / "state.safetensors")
+
+
+def _resume(
+    out: Path, networks: Networks, optimizer: torch.optim.Optimizer, average: dict[str, Tensor]
+) -> tuple[int, float]:
+    path = out / "state.safetensors"
+    if not path.exists():
+        return 0, 0.0
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        facts = file.metadata()
+    tensors = load_file(path)
+    networks.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
+    for name, value in average.items():
+        value.copy_(tensors[f"average.{name}"])
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, number, name = key.split(".", 2)
+            state.setdefault(int(number), {})[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    return int(facts["step"]), float(facts["spent"])
+
+
+def draw(out: Path) -> None:
+    """The curve as ``curve.png``."""
+    import matplotlib.pyplot as plt
+
+    rows = [json.loads(line) for line in (out / "curve.jsonl").read_text().splitlines()]
+    figure, axes = plt.subplots(figsize=(7, 4))
+    for name in ("late", "mean", "keep"):
+        values = np.array([row[name] for row in rows])
+        window = min(40, len(values))
+        axes.plot(np.convolve(values, np.ones(window) / window, "valid"), label=name)
+    axes.set(xlabel="step", ylabel="loss, mean of 40 steps", title="Training of mini")
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(out / "curve.png", dpi=120)
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
+    parser.add_argument("--backbone", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
+    parser.add_argument("--data", type=Path, default=beside)
+    parser.add_argument("--groups", type=Path, required=True, help="written by prepare.py")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=45.0)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    train(options)
+    draw(options.out)
+
+
+if __name__ == "__main__":
+    main()
