@@ -6,9 +6,9 @@ import difflib
 import importlib.util
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from ctxzip.errors import InputError, MissingExtraError
 from ctxzip.pipeline import Pipeline, Policy
@@ -17,7 +17,9 @@ from ctxzip.types import Compressor, Options
 
 if TYPE_CHECKING:
     from ctxzip.backends.encoder import Encoder
+    from ctxzip.backends.pooling import Pooling
     from ctxzip.backends.pytorch import Placement
+    from ctxzip.backends.pytorch_lm import CausalModel, Seq2SeqModel
 
 __all__ = ["CompressorInfo", "list_compressors", "load"]
 
@@ -66,6 +68,7 @@ class _Row:
     needs: tuple[str, ...] = ()
     extra: str | None = None
     model: str | None = None
+    configurable: bool = False
 
 
 def _lexical(ask: _Ask, options: Options | None) -> Compressor:
@@ -90,17 +93,122 @@ def _llmlingua2(ask: _Ask, options: Options | None) -> Compressor:
     return Pipeline(ask.name, scorer, options, Policy(granularity="word"))
 
 
+def _recomp_extractive(ask: _Ask, options: Options | None) -> Compressor:
+    from ctxzip.score.embedding import EmbeddingScorer, Recomp
+
+    settings = _settings(ask, Recomp)
+
+    def load_encoder() -> tuple[Encoder, Pooling]:
+        from ctxzip.backends.exported import ExportedEncoder
+        from ctxzip.backends.pooling import Pooling, pooling_of
+
+        encoder = _encoder(ask, settings.allow_pickle, classifier=False)
+        if isinstance(encoder, ExportedEncoder):
+            return encoder, Pooling(**encoder.manifest["pooling"])
+        from ctxzip.backends.pytorch import folder_of
+
+        pooling = pooling_of(folder_of(encoder.name, _placement(ask, settings.allow_pickle)))
+        if pooling.window is not None:
+            window = min(encoder.frame.window, pooling.window)
+            encoder.frame = replace(encoder.frame, window=window)
+        return encoder, pooling
+
+    def scorer() -> Scorer:
+        return EmbeddingScorer(load_encoder, settings)
+
+    # A cache belongs to its caller: it must not come to others through a shared scorer.
+    found = scorer() if settings.cache is not None else _shared(ask, scorer)
+    policy = Policy(granularity="sentence", selects=settings.selects)
+    return Pipeline(ask.name, found, options, policy)
+
+
+def _exit(ask: _Ask, options: Options | None) -> Compressor:
+    from ctxzip.score.likelihood import Exit, LikelihoodScorer
+
+    settings = _settings(ask, Exit)
+
+    def language_model() -> CausalModel:
+        from ctxzip.backends.pytorch_lm import CausalModel
+
+        name, adapter = ask.model, settings.adapter
+        if name is None:
+            name, adapter = str(_ROWS[ask.name].model), adapter or _EXIT_ADAPTER
+        return CausalModel(name, _placement(ask, settings.allow_pickle), adapter)
+
+    scorer = _shared(ask, lambda: LikelihoodScorer(language_model, settings))
+    return Pipeline(ask.name, scorer, options, Policy(granularity="sentence", threshold=0.5))
+
+
+def _recomp_abstractive(ask: _Ask, options: Options | None) -> Compressor:
+    from ctxzip.rewrite import Abstractive, RewritingCompressor, Seq2SeqWriter
+
+    settings = _settings(ask, Abstractive)
+
+    def language_model() -> Seq2SeqModel:
+        from ctxzip.backends.pytorch_lm import Seq2SeqModel
+
+        name = ask.model or str(_ROWS[ask.name].model)
+        return Seq2SeqModel(name, _placement(ask, settings.allow_pickle))
+
+    writer = _shared(ask, lambda: Seq2SeqWriter(language_model, settings))
+    fallback = load("lexical", options=options)
+    return RewritingCompressor(
+        ask.name, writer, fallback, options, titles=settings.titles, check=settings.check
+    )
+
+
+def _chat_summary(ask: _Ask, options: Options | None) -> Compressor:
+    from ctxzip.chat import Chat, ChatWriter
+    from ctxzip.rewrite import RewritingCompressor
+
+    settings = _settings(ask, Chat)
+    if ask.model is not None:
+        settings = replace(settings, model=ask.model)
+    fallback = load("lexical", options=options)
+    return RewritingCompressor(
+        ask.name, ChatWriter(settings), fallback, options, check=settings.check
+    )
+
+
+_EXIT_ADAPTER = "doubleyyh/exit-gemma-2b"
+_TORCH = ("torch", "transformers")
 _ROWS = {
     "lexical": _Row("BM25 to the query, salience without one; no model", _lexical),
     "llmlingua2": _Row(
         "LLMLingua-2: keep probability of every word; the query is not read",
         _llmlingua2,
-        needs=("torch", "transformers"),
+        needs=_TORCH,
         extra="torch",
         model="microsoft/llmlingua-2-bert-base-multilingual-cased-meetingbank",
     ),
+    "recomp-extractive": _Row(
+        "RECOMP: sentences by similarity of embeddings to the query",
+        _recomp_extractive,
+        needs=_TORCH,
+        extra="torch",
+        model="fangyuan/nq_extractive_compressor",
+    ),
+    "exit": _Row(
+        "EXIT: a language model says of every sentence whether it helps",
+        _exit,
+        needs=_TORCH,
+        extra="torch",
+        model="google/gemma-2b-it",
+    ),
+    "recomp-abstractive": _Row(
+        "RECOMP: a sequence-to-sequence model writes a summary",
+        _recomp_abstractive,
+        needs=_TORCH,
+        extra="torch",
+        model="fangyuan/nq_abstractive_compressor",
+    ),
+    "chat-summary": _Row(
+        "an LLM behind an OpenAI-compatible endpoint writes a summary",
+        _chat_summary,
+        configurable=True,
+    ),
 }
-_scorers: dict[_Ask, Scorer] = {}
+_loaded: dict[_Ask, object] = {}
 _lock = threading.Lock()
 
 
@@ -155,7 +263,7 @@ def load(
             if near
             else f"Use one of: auto, {', '.join(_ROWS)}.",
         )
-    if row.model is None and ask != _Ask(name):
+    if row.model is None and not row.configurable and ask != _Ask(name):
         raise InputError(f"Compressor {name!r} takes neither a model nor settings.")
     if backend not in ("auto", "torch", "onnx"):
         raise InputError(f"backend={backend!r} is unknown.", hint='Use "auto", "torch" or "onnx".')
@@ -174,11 +282,12 @@ def _auto(ask: _Ask, options: Options | None) -> Compressor:
     return load("lexical", options=options)
 
 
-def _shared(ask: _Ask, make: Callable[[], Scorer]) -> Scorer:
+def _shared(ask: _Ask, make: Callable[[], T]) -> T:
+    """What was made for an equal ask before."""
     with _lock:
-        if ask not in _scorers:
-            _scorers[ask] = make()
-        return _scorers[ask]
+        if ask not in _loaded:
+            _loaded[ask] = make()
+        return cast(T, _loaded[ask])
 
 
 def _missing(needs: Sequence[str]) -> list[str]:

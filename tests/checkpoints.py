@@ -158,6 +158,48 @@ def xlm_roberta(folder: Path) -> Path:
     return _save(folder, tokenizer, transformers.XLMRobertaForTokenClassification(config))
 
 
+def llama(folder: Path, *, positions: int = 2048) -> Path:
+    """A causal language model whose tokenizer has one token each for Yes and No."""
+    import torch
+    import transformers
+
+    tokenizer = unigram()
+    tokenizer.add_tokens(["Yes", "No"])
+    torch.manual_seed(5)
+    config = transformers.LlamaConfig(
+        vocab_size=len(tokenizer),
+        max_position_embeddings=positions,
+        num_key_value_heads=1,
+        pad_token_id=1,
+        bos_token_id=0,
+        eos_token_id=2,
+        **_SIZE,
+    )
+    return _save(folder, tokenizer, transformers.LlamaForCausalLM(config))
+
+
+def t5(folder: Path) -> Path:
+    """An encoder-decoder."""
+    import torch
+    import transformers
+
+    tokenizer = unigram()
+    torch.manual_seed(5)
+    config = transformers.T5Config(
+        vocab_size=len(tokenizer),
+        d_model=32,
+        d_kv=16,
+        d_ff=64,
+        num_layers=2,
+        num_heads=2,
+        initializer_factor=3.0,
+        pad_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=1,
+    )
+    return _save(folder, tokenizer, transformers.T5ForConditionalGeneration(config))
+
+
 def _save(folder: Path, tokenizer: Any, model: Any) -> Path:
     tokenizer.save_pretrained(folder)
     model.eval().save_pretrained(folder)

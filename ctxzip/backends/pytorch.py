@@ -198,6 +198,22 @@ def load_model(name: str, placement: Placement, auto: str, architecture: str) ->
     return model.to(device).eval()
 
 
+def folder_of(name: str, placement: Placement) -> Path:
+    """Where the JSON files of a checkpoint lie on this machine."""
+    if Path(name).is_dir():
+        return Path(name)
+
+    def fetch(repository: str, local_files_only: bool = False, **_: Any) -> str:
+        found: str = require("huggingface_hub").snapshot_download(
+            repository,
+            allow_patterns=["*.json", "*/config.json"],
+            local_files_only=local_files_only,
+        )
+        return found
+
+    return Path(_loaded(name, placement, fetch))
+
+
 def halving(run: Callable[[list[int]], list[T]], batch: list[int], notes: list[str]) -> list[T]:
     """Run a batch; where the GPU's memory is too small, run its halves.
 
