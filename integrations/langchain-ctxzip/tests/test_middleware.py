@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from typing import Any
@@ -120,6 +121,13 @@ def test_parts_that_are_not_text_stay_and_short_results_too() -> None:
     assert len(text["text"]) + len(plain) < 1000
     assert found[5] is messages[5]
     assert messages[2].content == parts
+
+
+def test_json_stays_json() -> None:
+    rows = [{"id": i, "note": f"Pump {i} was serviced on {i} May."} for i in range(60)]
+    found = shorten(CtxzipMiddleware(tool_tokens=120), turn(7, json.dumps({"rows": rows})))
+    assert len(found[2].content) < 1000
+    assert json.loads(found[2].content)
 
 
 def test_named_tools_are_left_whole() -> None:

@@ -13,6 +13,12 @@ from typing import Any
 import pytest
 from llama_index.core import MockEmbedding, VectorStoreIndex
 from llama_index.core.base.llms.types import CompletionResponse
+from llama_index.core.callbacks import (
+    CallbackManager,
+    CBEventType,
+    EventPayload,
+    LlamaDebugHandler,
+)
 from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
@@ -264,16 +270,27 @@ def test_a_failing_compressor_is_replaced_under_the_ceiling(
 
 def test_hooks_events_and_spans_tell_of_the_step(nodes: list[NodeWithScore], diary: Diary) -> None:
     seen: list[CompressionEvent] = []
-    spans = SimpleSpanHandler()
-    root = get_dispatcher()
-    root.add_span_handler(spans)
-    CtxzipPostprocessor(ratio=0.5, on_event=seen.append).postprocess_nodes(nodes)
-    root.span_handlers.remove(spans)
-    (event,) = [e for e in diary.events if isinstance(e, CtxzipEndEvent)]
-    assert event.numbers["documents"] == 3
-    assert event.numbers["tokens_after"] == seen[0].tokens_after < seen[0].tokens_before
-    assert any("CtxzipPostprocessor" in span.id_ for span in spans.completed_spans)
-    assert event.span_id is not None
+    debug = LlamaDebugHandler(print_trace_on_end=False)
+    processor = CtxzipPostprocessor(
+        ratio=0.5, on_event=seen.append, callback_manager=CallbackManager([debug])
+    )
+    for call in ("postprocess", "apostprocess"):
+        spans = SimpleSpanHandler()
+        get_dispatcher().add_span_handler(spans)
+        if call == "postprocess":
+            found = processor.postprocess_nodes(nodes, query_str=QUERY)
+        else:
+            found = asyncio.run(processor.apostprocess_nodes(nodes, query_str=QUERY))
+        get_dispatcher().span_handlers.remove(spans)
+        (event,) = [e for e in diary.events if isinstance(e, CtxzipEndEvent)]
+        diary.events.clear()
+        assert event.numbers["documents"] == 3
+        assert event.numbers["tokens_after"] == seen[0].tokens_after < seen[0].tokens_before
+        assert [span.id_ for span in spans.completed_spans] == [event.span_id]
+        assert "CtxzipPostprocessor" in (event.span_id or "")
+        start, end = debug.get_event_pairs(CBEventType.RERANKING)[-1]
+        assert start.payload[EventPayload.QUERY_STR] == QUERY
+        assert end.payload[EventPayload.NODES] == found
 
 
 class Reader(MockLLM):

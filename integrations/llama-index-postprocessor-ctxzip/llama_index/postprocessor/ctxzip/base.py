@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore, QueryBundle
-from llama_index.postprocessor.ctxzip.events import report
+from llama_index.postprocessor.ctxzip.events import dispatcher, report
 from llama_index.postprocessor.ctxzip.settings import Settings, merged
 
 from ctxzip.provenance import Answer, Node, acompress_nodes, compress_nodes
@@ -44,12 +46,16 @@ class CtxzipPostprocessor(Settings, BaseNodePostprocessor):
             ctxzip.InputError: an argument cannot be used, or the compressor needs a query.
             ctxzip.BudgetError: hard-protected text alone exceeds the ceiling.
         """
-        views = [self._view(one.node) for one in nodes]
-        answers = compress_nodes(
-            self.guard, _texts(views), _query(query_bundle), self.budget, self.budget_scope
-        )
-        return self._finished(nodes, views, answers)
+        query = query_bundle.query_str if query_bundle is not None else None
+        with self.callback_manager.event(CBEventType.RERANKING, self._payload(nodes, query)) as on:
+            views = [self._view(one.node) for one in nodes]
+            texts = [view for view in views if view is not None]
+            answers = compress_nodes(self.guard, texts, query, self.budget, self.budget_scope)
+            found = self._finished(nodes, views, answers)
+            on.on_end(payload={EventPayload.NODES: found})
+        return found
 
+    @dispatcher.span
     async def _apostprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
@@ -58,11 +64,24 @@ class CtxzipPostprocessor(Settings, BaseNodePostprocessor):
         Calls that are made at the same time share batches of the model; their results are the
         same as one after another.
         """
-        views = [self._view(one.node) for one in nodes]
-        answers = await acompress_nodes(
-            self.guard, _texts(views), _query(query_bundle), self.budget, self.budget_scope
-        )
-        return self._finished(nodes, views, answers)
+        query = query_bundle.query_str if query_bundle is not None else None
+        with self.callback_manager.event(CBEventType.RERANKING, self._payload(nodes, query)) as on:
+            views = [self._view(one.node) for one in nodes]
+            texts = [view for view in views if view is not None]
+            answers = await acompress_nodes(
+                self.guard, texts, query, self.budget, self.budget_scope
+            )
+            found = self._finished(nodes, views, answers)
+            on.on_end(payload={EventPayload.NODES: found})
+        return found
+
+    def _payload(self, nodes: Sequence[NodeWithScore], query: str | None) -> dict[str, Any]:
+        """What callback handlers are told at the start; reranking is the nearest kind of event."""
+        return {
+            EventPayload.NODES: list(nodes),
+            EventPayload.QUERY_STR: query,
+            EventPayload.MODEL_NAME: self.guard.name,
+        }
 
     def _finished(
         self,
@@ -79,11 +98,3 @@ class CtxzipPostprocessor(Settings, BaseNodePostprocessor):
             for one, answer in zip(with_text, answers, strict=True)
         ]
         return merged(nodes, copies, views)
-
-
-def _texts(views: Sequence[Node | None]) -> list[Node]:
-    return [view for view in views if view is not None]
-
-
-def _query(bundle: QueryBundle | None) -> str | None:
-    return bundle.query_str if bundle is not None else None

@@ -11,9 +11,9 @@ from llama_index.core.instrumentation.events.base import BaseEvent  # type: igno
 from ctxzip.events import event_of
 from ctxzip.provenance import Answer
 
-__all__ = ["CtxzipEndEvent", "CtxzipFallbackEvent", "report"]
+__all__ = ["CtxzipEndEvent", "CtxzipFallbackEvent", "dispatcher", "report"]
 
-_dispatcher = get_dispatcher(__name__)
+dispatcher = get_dispatcher(__name__)
 
 
 class CtxzipEndEvent(BaseEvent):
@@ -56,7 +56,7 @@ def report(answers: Sequence[Answer]) -> None:
     for outcome in {id(answer.outcome): answer.outcome for answer in answers}.values():
         spent = sum(outcome.compression.seconds.values())
         event = event_of(outcome.compression, nodes[id(outcome)], 0, spent, outcome.fallback)
-        _dispatcher.event(CtxzipEndEvent(numbers=event.numbers()))
+        dispatcher.event(CtxzipEndEvent(numbers=event.numbers()))
         if outcome.fallback is not None:
             reason = outcome.reason or ""
-            _dispatcher.event(CtxzipFallbackEvent(kind=outcome.fallback, reason=reason))
+            dispatcher.event(CtxzipFallbackEvent(kind=outcome.fallback, reason=reason))

@@ -132,9 +132,9 @@ class Settings(BaseModel):
         """A new node with the compressed text; the one given stays as it is."""
         update: dict[str, Any] = {
             "metadata": dict(node.metadata or {}),
-            "relationships": dict(node.relationships),
-            "excluded_llm_metadata_keys": list(node.excluded_llm_metadata_keys),
-            "excluded_embed_metadata_keys": list(node.excluded_embed_metadata_keys),
+            "relationships": dict(node.relationships or {}),
+            "excluded_llm_metadata_keys": list(node.excluded_llm_metadata_keys or ()),
+            "excluded_embed_metadata_keys": list(node.excluded_embed_metadata_keys or ()),
         }
         if self.provenance is not None:
             update["metadata"][KEY] = encoded(answer.provenance, self.provenance)

@@ -7,7 +7,7 @@ from typing import Any
 
 from llama_index.core.bridge.pydantic import Field
 from llama_index.core.schema import BaseNode, TransformComponent
-from llama_index.postprocessor.ctxzip.events import report
+from llama_index.postprocessor.ctxzip.events import dispatcher, report
 from llama_index.postprocessor.ctxzip.settings import Settings, merged
 
 from ctxzip.provenance import Answer, Form, Node, Scope, acompress_nodes, compress_nodes
@@ -50,6 +50,7 @@ class CtxzipTransform(Settings, TransformComponent):
         answers = compress_nodes(self.guard, texts, None, self.budget, self.budget_scope)
         return self._finished(nodes, views, answers)
 
+    @dispatcher.span
     async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[BaseNode]:
         """Compress nodes without holding up the event loop."""
         views = [self._view(node) for node in nodes]
