@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import ctxzip
 from ctxzip.errors import CtxzipError, InputError
@@ -129,9 +129,47 @@ def _parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="print the result with spans and counts as JSON"
     )
     compress.add_argument("-o", "--output", metavar="FILE", help="write there, whole or not at all")
+    _add_export(commands)
     listing = commands.add_parser("compressors", help="list what is installed and what each needs")
     listing.set_defaults(run=_list)
     return parser
+
+
+def _add_export(commands: Any) -> None:
+    parser = commands.add_parser(
+        "export",
+        help="make an ONNX folder of a checkpoint",
+        description="Write an encoder checkpoint as ONNX, check it against PyTorch, and say how it"
+        " compares. The folder then works as model= without PyTorch.",
+    )
+    parser.set_defaults(run=_export)
+    parser.add_argument("model", metavar="MODEL", help="folder or hub name")
+    parser.add_argument(
+        "--head",
+        required=True,
+        choices=["token", "sentence", "embedding"],
+        help="token: LLMLingua-2 and other token classifiers; sentence: sequence classifiers;"
+        " embedding: bi-encoders",
+    )
+    parser.add_argument("--int8", action="store_true", help="store weights in 8 bits")
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="a new folder")
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from ctxzip.export import export
+
+    done = export(arguments.model, arguments.head, Path(arguments.output), int8=arguments.int8)
+    agreement = {
+        "token": f"{done.agreement:.2%} of the keep decisions equal",
+        "sentence": f"{done.agreement:.2%} of the labels equal",
+        "embedding": f"smallest cosine {done.agreement:.6f}",
+    }[arguments.head]
+    print(
+        f"{done.folder}: {done.size / 2**20:.1f} MiB (PyTorch {done.source_size / 2**20:.1f} MiB)"
+    )
+    print(f"largest difference from PyTorch on sample texts: {done.difference:.2g}; {agreement}")
+    print(f"speed: {done.speed_up:.2f} times PyTorch's on this machine")
+    return 0
 
 
 def _compress(arguments: argparse.Namespace) -> int:

@@ -331,7 +331,8 @@ def _encoder(ask: _Ask, pickles: bool, *, classifier: bool) -> Encoder:
         from ctxzip.backends.exported import ExportedEncoder
 
         return ExportedEncoder(Path(str(ask.model)), "token" if classifier else "embedding")
-    from ctxzip.backends.pytorch import TorchEncoder
+    from ctxzip.backends.pytorch import ENCODER, TOKEN_CLASSIFIER, TorchEncoder
 
     name = ask.model or str(_ROWS[ask.name].model)
-    return TorchEncoder(name, _placement(ask, pickles), classifier=classifier)
+    kind = TOKEN_CLASSIFIER if classifier else ENCODER
+    return TorchEncoder(name, _placement(ask, pickles), kind=kind)

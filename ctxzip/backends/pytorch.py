@@ -31,6 +31,8 @@ from ctxzip.units import IntArray
 __all__ = ["Placement", "TorchEncoder", "halving", "load_model", "load_tokenizer", "resolve_device"]
 
 T = TypeVar("T")
+ENCODER = ("AutoModel", "", "last_hidden_state")
+TOKEN_CLASSIFIER = ("AutoModelForTokenClassification", "ForTokenClassification", "logits")
 _DTYPES = ("auto", "float32", "float16", "bfloat16")
 # Padded tokens of one batch: enough to fill the cores, small enough for caches and small GPUs.
 _CPU_TOKENS, _GPU_TOKENS = 2048, 32_768
@@ -244,13 +246,16 @@ class TorchEncoder:
     Args:
         name: folder or hub name.
         placement: where and how.
-        classifier: load the token classification head and give its logits.
+        kind: the transformers class that reads it, what the checkpoint must declare, and the field
+            of the model's output that is wanted.
     """
 
-    def __init__(self, name: str, placement: Placement, *, classifier: bool) -> None:
+    def __init__(
+        self, name: str, placement: Placement, *, kind: tuple[str, str, str] = ENCODER
+    ) -> None:
         self.name = name
         self._placement = placement
-        self._classifier = classifier
+        self._kind = kind
         hf = load_tokenizer(name, placement)
         self.tokenizer = plain(hf.backend_tokenizer)
         self._lock = threading.Lock()
@@ -265,15 +270,8 @@ class TorchEncoder:
         """The transformers model, loaded on first use."""
         with self._lock:
             if self._model is None:
-                if self._classifier:
-                    model = load_model(
-                        self.name,
-                        self._placement,
-                        "AutoModelForTokenClassification",
-                        "ForTokenClassification",
-                    )
-                else:
-                    model = load_model(self.name, self._placement, "AutoModel", "")
+                auto, architecture, _ = self._kind
+                model = load_model(self.name, self._placement, auto, architecture)
                 if self._placement.compiled:
                     model = require("torch").compile(model, dynamic=True)
                 self._model = model
@@ -308,8 +306,9 @@ class TorchEncoder:
                 input_ids=torch.from_numpy(ids).to(device),
                 attention_mask=torch.from_numpy(mask).to(device),
             )
-            found = output.logits if self._classifier else output.last_hidden_state
-            array: FloatStates = found.float().cpu().numpy()
+            array: FloatStates = getattr(output, self._kind[2]).float().cpu().numpy()
+        if array.ndim == 2:  # one row per input, not per token
+            return [array[i : i + 1] for i in range(len(rows))]
         return [array[i, : len(row)] for i, row in enumerate(rows)]
 
     def add_tokens(self, count: int, seed: int) -> None:

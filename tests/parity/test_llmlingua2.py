@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import ctxzip
-from ctxzip.backends.pytorch import Placement, TorchEncoder
+from ctxzip.backends.pytorch import TOKEN_CLASSIFIER, Placement, TorchEncoder
 from ctxzip.compat import decide
 from ctxzip.score.classifier import LLMLingua2
 from ctxzip.score.llmlingua2_compat import Reference
@@ -23,7 +23,7 @@ FORCED = [(), ("\n", "?", ".", "!", ","), ("installed in", "pump", "not"), (".",
 
 
 def ours(folder: Path, settings: LLMLingua2) -> Reference:
-    encoder = TorchEncoder(str(folder), Placement(device="cpu"), classifier=True)
+    encoder = TorchEncoder(str(folder), Placement(device="cpu"), kind=TOKEN_CLASSIFIER)
     return Reference(encoder, settings, encoder.add_tokens)
 
 

@@ -98,9 +98,9 @@ def test_unknown_characters_and_spacing_survive(folder: Path):
 
 
 def test_windows_end_with_units(folder: Path):
-    from ctxzip.backends.pytorch import Placement, TorchEncoder
+    from ctxzip.backends.pytorch import TOKEN_CLASSIFIER, Placement, TorchEncoder
 
-    encoder = TorchEncoder(str(folder), Placement(device="cpu"), classifier=True)
+    encoder = TorchEncoder(str(folder), Placement(device="cpu"), kind=TOKEN_CLASSIFIER)
     source = "One short sentence here. " * 300
     text = tokenize(encoder.tokenizer, [source])[0]
     ends = np.array([i + 1 for i, c in enumerate(source) if c == "."])
