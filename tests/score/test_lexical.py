@@ -9,8 +9,8 @@ import pytest
 from ctxzip.score.base import ScoreRequest
 from ctxzip.score.function_words import LANGUAGES, detect, function_words
 from ctxzip.score.lexical import (
-    B,
     K1,
+    B,
     LexicalScorer,
     bm25,
     index_request,
