@@ -204,3 +204,57 @@ def _save(folder: Path, tokenizer: Any, model: Any) -> Path:
     tokenizer.save_pretrained(folder)
     model.eval().save_pretrained(folder)
     return folder
+
+
+def by_formula(folder: Path, kind: str) -> Path:
+    """A checkpoint whose weights and vocabulary are written down, not drawn or trained.
+
+    Numbers computed with it hold for every version of PyTorch and of the tokenizers.
+
+    Args:
+        folder: where to save it.
+        kind: ``"encoder"`` (BERT) or ``"causal"`` (Llama).
+    """
+    import numpy as np
+    import torch
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,;:!?()'\"-"
+    words = ["the", "pump", "was", "in", "of", "and", "valve", "Query", "Sentence", "Yes", "No"]
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "<start_of_turn>", "<end_of_turn>"]
+    vocabulary = [*special, *letters, *(f"##{c}" for c in letters), *words]
+    tokenizer = Tokenizer(
+        models.WordPiece({token: i for i, token in enumerate(vocabulary)}, unk_token="[UNK]")
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    suffix = " [SEP]" if kind == "encoder" else ""
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"[CLS] $A{suffix}", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.add_special_tokens(special)
+    saved = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        unk_token="[UNK]",
+        pad_token="[PAD]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        bos_token="[CLS]",
+        eos_token="[SEP]",
+        model_max_length=512 if kind == "encoder" else 1024,
+    )
+    sizes = {key: value for key, value in _SIZE.items() if key != "initializer_range"}
+    if kind == "encoder":
+        config = transformers.BertConfig(vocab_size=len(vocabulary), **sizes)
+        model = transformers.BertModel(config)
+    else:
+        config = transformers.LlamaConfig(
+            vocab_size=len(vocabulary), max_position_embeddings=1024, **sizes
+        )
+        model = transformers.LlamaForCausalLM(config)
+    with torch.no_grad():
+        for i, (name, parameter) in enumerate(sorted(model.named_parameters())):
+            wave = np.sin(np.arange(parameter.numel()) * (1.7 + 0.01 * i) + i).astype(np.float32)
+            wave = 1 + 0.1 * wave if "norm" in name.lower() and "weight" in name else 0.4 * wave
+            parameter.copy_(torch.from_numpy(wave).reshape(parameter.shape))
+    return _save(folder, saved, model)
