@@ -30,39 +30,56 @@ if TYPE_CHECKING:
     from ctxzip.api import acompress as acompress
     from ctxzip.api import compress as compress
     from ctxzip.api import compress_many as compress_many
+    from ctxzip.chat import Chat as Chat
     from ctxzip.compressors import CompressorInfo as CompressorInfo
     from ctxzip.compressors import list_compressors as list_compressors
     from ctxzip.compressors import load as load
+    from ctxzip.labels import word_labels as word_labels
     from ctxzip.messages import MessagesCompression as MessagesCompression
     from ctxzip.messages import compress_messages as compress_messages
+    from ctxzip.rewrite import Abstractive as Abstractive
+    from ctxzip.score.classifier import LLMLingua2 as LLMLingua2
+    from ctxzip.score.embedding import Recomp as Recomp
+    from ctxzip.score.likelihood import Exit as Exit
 
 __version__ = "0.1.0"
 
 _LAZY = {
+    "Abstractive": "ctxzip.rewrite",
+    "Chat": "ctxzip.chat",
     "CompressorInfo": "ctxzip.compressors",
+    "Exit": "ctxzip.score.likelihood",
+    "LLMLingua2": "ctxzip.score.classifier",
     "MessagesCompression": "ctxzip.messages",
+    "Recomp": "ctxzip.score.embedding",
     "acompress": "ctxzip.api",
     "compress": "ctxzip.api",
     "compress_many": "ctxzip.api",
     "compress_messages": "ctxzip.messages",
     "list_compressors": "ctxzip.compressors",
     "load": "ctxzip.compressors",
+    "word_labels": "ctxzip.labels",
 }
 
 __all__ = [
+    "Abstractive",
     "Budget",
     "BudgetError",
+    "Chat",
     "CompressedDocument",
     "Compression",
     "Compressor",
     "CompressorInfo",
     "CtxzipError",
     "Document",
+    "Exit",
     "InputError",
+    "LLMLingua2",
     "MessagesCompression",
     "MissingExtraError",
     "ModelError",
     "Options",
+    "Recomp",
     "Request",
     "ScoredUnit",
     "Segment",
@@ -74,6 +91,7 @@ __all__ = [
     "compress_messages",
     "list_compressors",
     "load",
+    "word_labels",
 ]
 
 

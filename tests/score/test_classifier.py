@@ -82,6 +82,14 @@ def test_forced_words_and_digits_stay(folder: Path):
     assert "12" in result.text
 
 
+def test_words_are_labelled(folder: Path):
+    text = "The pump was not there. It cost 12 francs in all. Nobody bought the other valve."
+    result = ctxzip.compress(text, 0.5, compressor=loaded(folder))
+    labels = ctxzip.word_labels(result)[0]
+    assert [word for word, _ in labels] == text.split()
+    assert [word for word, kept in labels if kept] == result.text.split()
+
+
 def test_whole_documents_are_dropped_first(folder: Path):
     documents = checkpoints.texts(4, seed=9)
     result = ctxzip.compress(
