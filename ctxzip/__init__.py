@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ctxzip.score.classifier import LLMLingua2 as LLMLingua2
     from ctxzip.score.embedding import Recomp as Recomp
     from ctxzip.score.likelihood import Exit as Exit
+    from ctxzip.score.mini import Mini as Mini
 
 __version__ = "0.1.0"
 
@@ -51,6 +52,7 @@ _LAZY = {
     "Exit": "ctxzip.score.likelihood",
     "LLMLingua2": "ctxzip.score.classifier",
     "MessagesCompression": "ctxzip.messages",
+    "Mini": "ctxzip.score.mini",
     "Recomp": "ctxzip.score.embedding",
     "acompress": "ctxzip.api",
     "compress": "ctxzip.api",
@@ -76,6 +78,7 @@ __all__ = [
     "InputError",
     "LLMLingua2",
     "MessagesCompression",
+    "Mini",
     "MissingExtraError",
     "ModelError",
     "Options",
