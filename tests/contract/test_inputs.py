@@ -146,15 +146,24 @@ def test_monotonous_text_ends(compressor: str, kind: str):
 
 
 def test_a_million_words(compressor: str):
+    long_text(compressor, 1_000_000)
+
+
+def test_thirty_thousand_words(compressor: str):
+    long_text(compressor, 30_000)
+
+
+def long_text(compressor: str, words: int) -> None:
+    """One sentence in a text of so many words is found, under a ceiling that holds."""
     generator = random.Random(7)
     vocabulary = [
         "".join(generator.choices("abcdefghij klmnoprstu", k=7)).strip() for _ in range(30_000)
     ]
     parts = []
-    for i in range(62_500):
-        words = " ".join(generator.choices(vocabulary, k=16))
-        parts.append(words.capitalize() + ("." if i % 9 else ".\n\n"))
-    parts[40_000] = "The zeppelin of the year 1931 was not silver."
+    for i in range(words // 16):
+        sentence = " ".join(generator.choices(vocabulary, k=16))
+        parts.append(sentence.capitalize() + ("." if i % 9 else ".\n\n"))
+    parts[len(parts) * 2 // 3] = "The zeppelin of the year 1931 was not silver."
     text = " ".join(parts)
     result = ctxzip.compress(
         text, target_tokens=2_000, query="Was the zeppelin of 1931 silver?", compressor=compressor
