@@ -14,9 +14,11 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from time import monotonic
+from typing import Any, Generic, TypeVar
 
 from ctxzip.api import compressor_of
 from ctxzip.errors import CtxzipError
@@ -35,25 +37,39 @@ _QUIET = 1 / 3
 _IDLE_SECONDS = 5.0
 
 
+T = TypeVar("T")
+
+
 class LaneBusyError(CtxzipError, RuntimeError):
     """Every thread of a compressor hangs in a call that was given up."""
 
 
-class Ticket:
+class Ticket(Generic[T]):
     """A request on its way.
 
     Attributes:
         request: what was asked.
-        future: what comes of it; raises whatever the compressor raised for this request alone.
+        patient: whether it may wait for company.
+        then: makes what is wanted of the compression, in the lane's thread.
+        future: what ``then`` made; raises whatever was raised for this request alone.
+        abandoned: nobody waits for it any more.
     """
 
-    __slots__ = ("abandoned", "future", "patient", "request")
+    __slots__ = ("abandoned", "future", "patient", "request", "then")
 
-    def __init__(self, request: Request, patient: bool) -> None:
+    def __init__(self, request: Request, patient: bool, then: Callable[[Compression], T]) -> None:
         self.request = request
         self.patient = patient
-        self.future: Future[Compression] = Future()
+        self.then = then
+        self.future: Future[T] = Future()
         self.abandoned = False
+
+    def settle(self, compression: Compression) -> None:
+        """Fulfil the future."""
+        try:
+            self.future.set_result(self.then(compression))
+        except BaseException as error:  # it belongs to whoever waits, not to the thread
+            self.future.set_exception(error)
 
 
 class Lane:
@@ -78,10 +94,10 @@ class Lane:
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)  # the thread that gathers waits here
         self._free = threading.Condition(self._lock)  # idle threads wait here
-        self._queue: deque[Ticket] = deque()
+        self._queue: deque[Ticket[Any]] = deque()
         self._gathering = False
         self._threads = 0
-        self._running: dict[int, list[Ticket]] = {}
+        self._running: dict[int, list[Ticket[Any]]] = {}
 
     @property
     def stuck(self) -> int:
@@ -92,19 +108,26 @@ class Lane:
     def _stuck(self) -> int:
         return sum(all(t.abandoned for t in batch) for batch in self._running.values())
 
-    def submit(self, requests: Sequence[Request], *, patient: bool) -> list[Ticket]:
+    def submit(
+        self,
+        requests: Sequence[Request],
+        *,
+        patient: bool,
+        then: Callable[[Request, Compression], T],
+    ) -> list[Ticket[T]]:
         """Queue requests.
 
         Args:
             requests: they may end up in different batches.
             patient: they may wait for company; otherwise the next free thread takes them.
+            then: makes what is wanted of a request and its compression, in the lane's thread.
 
         Raises:
             LaneBusyError: every thread hangs.
         """
         if self._pid != os.getpid():
             self._reset()  # threads and locks do not survive a fork
-        tickets = [Ticket(request, patient) for request in requests]
+        tickets = [Ticket(request, patient, partial(then, request)) for request in requests]
         with self._lock:
             if self._stuck() >= MOST_THREADS:
                 raise LaneBusyError(f"All {MOST_THREADS} threads hang in calls that were given up.")
@@ -115,7 +138,7 @@ class Lane:
                 self._staff()
         return tickets
 
-    def abandon(self, tickets: Sequence[Ticket]) -> None:
+    def abandon(self, tickets: Sequence[Ticket[Any]]) -> None:
         """Nobody waits for these any more: those not begun never will be."""
         with self._lock:
             for ticket in tickets:
@@ -147,7 +170,7 @@ class Lane:
             with self._lock:
                 del self._running[me]
 
-    def _next(self, me: int) -> list[Ticket]:
+    def _next(self, me: int) -> list[Ticket[Any]]:
         """The next batch for this thread; empty when it shall end."""
         with self._lock:
             while True:
@@ -166,8 +189,8 @@ class Lane:
                         self._staff()
                     return batch
 
-    def _take(self) -> list[Ticket]:
-        batch: list[Ticket] = []
+    def _take(self) -> list[Ticket[Any]]:
+        batch: list[Ticket[Any]] = []
         size = 0
         while self._queue and len(batch) < _MOST_REQUESTS and size < _MOST_CHARACTERS:
             batch.append(self._queue.popleft())
@@ -190,7 +213,7 @@ class Lane:
             if len(self._queue) == seen:
                 return
 
-    def _run(self, batch: list[Ticket]) -> None:
+    def _run(self, batch: list[Ticket[Any]]) -> None:
         if not batch:
             return
         try:
@@ -205,7 +228,7 @@ class Lane:
                     self._run([ticket])
             return
         for ticket, result in zip(batch, results, strict=True):
-            ticket.future.set_result(result)
+            ticket.settle(result)
 
     def _compressor(self) -> Compressor:
         """The compressor; a name is loaded here, where no event loop waits."""

@@ -33,7 +33,7 @@ from ctxzip.types import (
     check_text,
 )
 
-__all__ = ["CompressionTimeoutError", "Guard", "OnError", "Outcome"]
+__all__ = ["CompressionTimeoutError", "Guard", "OnError", "Outcome", "aligned"]
 
 OnError = Literal["fallback", "raise"]
 _log = logging.getLogger("ctxzip")
@@ -52,11 +52,14 @@ class Outcome:
         fallback: why the compressor that was asked for did not make it: ``"error"``,
             ``"timeout"`` or ``"busy"``; None where it did.
         reason: the same in words, or None.
+        tokens: tokens before and after of each document of the request, where they were asked
+            for; their sums leave out the separators.
     """
 
     compression: Compression
     fallback: str | None = None
     reason: str | None = None
+    tokens: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(slots=True)
@@ -128,8 +131,12 @@ class Guard:
         """Release what the compressor holds; threads end by themselves when they are idle."""
         compressor_of(self.compressor, self.options).close()
 
-    def run(self, requests: Sequence[Request]) -> list[Outcome]:
+    def run(self, requests: Sequence[Request], *, count: bool = False) -> list[Outcome]:
         """Compress requests in the lane's threads and wait.
+
+        Args:
+            requests: each with its own fate.
+            count: count the tokens of each document too.
 
         Raises:
             InputError: a text or an argument cannot be used.
@@ -140,24 +147,24 @@ class Guard:
         if not requests:
             return []
         begun = _Begun()
-        lane, tickets = self._submit(requests, patient=False)
+        lane, tickets = self._submit(requests, False, count)
         if isinstance(tickets, Exception):
-            return [self._settle(r, tickets, begun) for r in requests]
+            return [self._settle(r, tickets, begun, count) for r in requests]
         futures = [ticket.future for ticket in tickets]
         try:
             concurrent.futures.wait(futures, self.timeout)
         finally:
             lane.abandon([t for t in tickets if not t.future.done()])
-        return [self._settle(t.request, self._result(t), begun) for t in tickets]
+        return [self._settle(t.request, self._result(t), begun, count) for t in tickets]
 
-    async def arun(self, requests: Sequence[Request]) -> list[Outcome]:
+    async def arun(self, requests: Sequence[Request], *, count: bool = False) -> list[Outcome]:
         """:meth:`run` without holding up the event loop; concurrent calls share batches."""
         if not requests:
             return []
         begun = _Begun()
-        lane, tickets = self._submit(requests, patient=True)
+        lane, tickets = self._submit(requests, True, count)
         if isinstance(tickets, Exception):
-            return [await self._asettle(r, tickets, begun) for r in requests]
+            return [await self._asettle(r, tickets, begun, count) for r in requests]
         waiting = [asyncio.wrap_future(ticket.future) for ticket in tickets]
         try:
             await asyncio.wait(waiting, timeout=self.timeout)
@@ -166,21 +173,31 @@ class Guard:
                 if not one.cancel() and not one.cancelled():
                     one.exception()  # it is read from the ticket; asyncio must not complain
             lane.abandon([t for t in tickets if not t.future.done()])
-        return [await self._asettle(t.request, self._result(t), begun) for t in tickets]
+        return [await self._asettle(t.request, self._result(t), begun, count) for t in tickets]
 
     def _submit(
-        self, requests: Sequence[Request], patient: bool
-    ) -> tuple[Lane, list[Ticket] | LaneBusyError]:
+        self, requests: Sequence[Request], patient: bool, count: bool
+    ) -> tuple[Lane, list[Ticket[Outcome]] | LaneBusyError]:
         for request in requests:
             for i, document in enumerate(request.documents):
                 check_text(document.text, f"the text of document {i}")
         lane = lane_of(self.compressor, self.options, self.window)
+        then = self._counted if count else _plain
         try:
-            return lane, lane.submit(requests, patient=patient)
+            return lane, lane.submit(requests, patient=patient, then=then)
         except LaneBusyError as busy:
             return lane, busy
 
-    def _result(self, ticket: Ticket) -> Compression | BaseException:
+    def _counted(self, request: Request, compression: Compression) -> Outcome:
+        counter = tokens.resolve(self.options.tokenizer)
+        counts = []
+        for document, result in zip(request.documents, aligned(request, compression), strict=True):
+            text = result.text if result is not None else ""
+            before = counter.count(document.text)
+            counts.append((before, before if text == document.text else counter.count(text)))
+        return Outcome(compression, tokens=tuple(counts))
+
+    def _result(self, ticket: Ticket[Outcome]) -> Outcome | BaseException:
         if ticket.future.cancelled() or not ticket.future.done():
             return CompressionTimeoutError(
                 f"Compressor {self.name!r} did not answer within {self.timeout} seconds.",
@@ -190,31 +207,28 @@ class Guard:
         return error if error is not None else ticket.future.result()
 
     def _settle(
-        self, request: Request, result: Compression | BaseException, begun: _Begun
+        self, request: Request, result: Outcome | BaseException, begun: _Begun, count: bool
     ) -> Outcome:
         """The outcome of a request: its result, or what stands in for it."""
-        if isinstance(result, Compression):
-            outcome = Outcome(result)
-        else:
+        if isinstance(result, BaseException):
             if self._must_raise(result):
                 raise result
-            outcome = self._instead(request, result)
-        return self._reported(request, outcome, begun)
+            result = self._instead(request, result, count)
+        return self._reported(request, result, begun)
 
     async def _asettle(
-        self, request: Request, result: Compression | BaseException, begun: _Begun
+        self, request: Request, result: Outcome | BaseException, begun: _Begun, count: bool
     ) -> Outcome:
-        if isinstance(result, Compression) or self._must_raise(result):
-            return self._settle(request, result, begun)
-        # Not in the lane: its threads may be the ones that hang.
-        outcome = await asyncio.to_thread(self._instead, request, result)
-        return self._reported(request, outcome, begun)
+        if isinstance(result, BaseException) and not self._must_raise(result):
+            # Not in the lane: its threads may be the ones that hang.
+            result = await asyncio.to_thread(self._instead, request, result, count)
+        return self._settle(request, result, begun, count)
 
     def _must_raise(self, error: BaseException) -> bool:
         callers = isinstance(error, InputError | BudgetError) or not isinstance(error, Exception)
         return callers or self.on_error == "raise"
 
-    def _instead(self, request: Request, error: BaseException) -> Outcome:
+    def _instead(self, request: Request, error: BaseException, count: bool) -> Outcome:
         """The lexical compressor's result, or the originals where no ceiling forbids them."""
         kind = "error"
         if isinstance(error, CompressionTimeoutError | LaneBusyError):
@@ -239,7 +253,9 @@ class Guard:
             compression = _originals(request, options)
         path = (f"{self.name}: {kind}, fell back to {compression.compressor}", *compression.path)
         notes = (*compression.notes, f"fell back: {reason}")
-        return Outcome(replace(compression, path=path, notes=notes), kind, reason)
+        compression = replace(compression, path=path, notes=notes)
+        counts = self._counted(request, compression).tokens if count else ()
+        return Outcome(compression, kind, reason, counts)
 
     def _is_lexical(self) -> bool:
         """Whether the fallback would only repeat what has failed."""
@@ -264,6 +280,20 @@ class _Begun:
     def __init__(self) -> None:
         self.clock = time.time_ns()
         self.counter = time.perf_counter()
+
+
+def _plain(request: Request, compression: Compression) -> Outcome:
+    return Outcome(compression)
+
+
+def aligned(request: Request, compression: Compression) -> list[CompressedDocument | None]:
+    """What became of each document of a request; None where it is left out of the result."""
+    results = compression.documents
+    if len(results) == len(request.documents):
+        return list(results)
+    # Some were left out, or several were joined into the first of them.
+    first = {id(result.source): result for result in results}
+    return [first.get(id(document)) for document in request.documents]
 
 
 def _originals(request: Request, options: Options) -> Compression:

@@ -6,15 +6,13 @@ Pipeline nodes hand a framework's documents to :func:`compress_nodes`; what is t
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ctxzip import tokens
 from ctxzip.errors import InputError
-from ctxzip.guard import Guard, Outcome
+from ctxzip.guard import Guard, Outcome, aligned
 from ctxzip.types import Budget, CompressedDocument, Document, Request
 
 __all__ = [
@@ -32,9 +30,6 @@ __all__ = [
 KEY = "ctxzip"
 Scope = Literal["all", "each"]
 Form = Literal["dict", "json"]
-# Characters whose tokens are counted in half a millisecond. Many calls may end in the same turn of
-# an event loop, so that longer texts are counted elsewhere.
-_LONG = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +77,7 @@ def compress_nodes(
         CtxzipError: see :meth:`ctxzip.guard.Guard.run`.
     """
     requests = _requests(nodes, query, budget, scope)
-    return _answers(guard, nodes, requests, guard.run(requests))
+    return _answers(nodes, requests, guard.run(requests, count=True))
 
 
 async def acompress_nodes(
@@ -90,11 +85,7 @@ async def acompress_nodes(
 ) -> list[Answer]:
     """:func:`compress_nodes` without holding up the event loop."""
     requests = _requests(nodes, query, budget, scope)
-    size = sum(len(node.text) for node in nodes)
-    outcomes = await guard.arun(requests)
-    if size > _LONG:  # counting would hold up the event loop
-        return await asyncio.to_thread(_answers, guard, nodes, requests, outcomes)
-    return _answers(guard, nodes, requests, outcomes)
+    return _answers(nodes, requests, await guard.arun(requests, count=True))
 
 
 def encoded(provenance: Mapping[str, Any], form: Form) -> object:
@@ -150,32 +141,26 @@ def _requests(
 
 
 def _answers(
-    guard: Guard, nodes: Sequence[Node], requests: Sequence[Request], outcomes: Sequence[Outcome]
+    nodes: Sequence[Node], requests: Sequence[Request], outcomes: Sequence[Outcome]
 ) -> list[Answer]:
-    counter = tokens.resolve(guard.options.tokenizer)
     rest = iter(nodes)
     answers = []
     for request, outcome in zip(requests, outcomes, strict=True):
-        results = outcome.compression.documents
-        if len(results) == len(request.documents):
-            of: list[CompressedDocument | None] = list(results)
-        else:  # some were left out, or several were joined into the first of them
-            first = {id(result.source): result for result in results}
-            of = [first.get(id(document)) for document in request.documents]
-        answers += [_answer(next(rest), result, outcome, counter) for result in of]
+        results = aligned(request, outcome.compression)
+        for result, tokens in zip(results, outcome.tokens, strict=True):
+            answers.append(_answer(next(rest), result, outcome, tokens))
     return answers
 
 
 def _answer(
-    node: Node, result: CompressedDocument | None, outcome: Outcome, counter: tokens.TokenCounter
+    node: Node, result: CompressedDocument | None, outcome: Outcome, tokens: tuple[int, int]
 ) -> Answer:
     text = result.text if result is not None else ""
-    before = counter.count(node.text)
     provenance: dict[str, Any] = {
         "compressor": outcome.compression.compressor,
         "spans": _spans(node, result),
-        "tokens_before": before,
-        "tokens_after": before if text == node.text else counter.count(text),
+        "tokens_before": tokens[0],
+        "tokens_after": tokens[1],
     }
     if result is not None and result.score is not None:
         provenance["score"] = result.score

@@ -61,6 +61,10 @@ class Hanging(Recorder):
         return self.inner.compress_many(requests)
 
 
+def itself(request: Request, compression: Compression) -> Compression:
+    return compression
+
+
 def wait_until(true: Callable[[], bool]) -> None:
     """Wait for what other threads do; generous, since the machine may be busy."""
     for _ in range(2000):
@@ -74,7 +78,7 @@ def test_patient_requests_share_a_batch_and_get_what_they_would_get_alone() -> N
     recorder = Recorder()
     lane = Lane(recorder, Options(), 0.6)
     asked = [request(f"{TEXT} Line {i} has {i * 7} bolts.") for i in range(12)]
-    tickets = [lane.submit([one], patient=True)[0] for one in asked]
+    tickets = [lane.submit([one], patient=True, then=itself)[0] for one in asked]
     together = [ticket.future.result(10) for ticket in tickets]
     assert together == [load("lexical").compress_many([one])[0] for one in asked]
     assert len(recorder.batches) < 4
@@ -83,9 +87,9 @@ def test_patient_requests_share_a_batch_and_get_what_they_would_get_alone() -> N
 def test_a_request_in_a_hurry_does_not_wait_for_the_window() -> None:
     lane = Lane(Recorder(), Options(), 60.0)
     begun = time.monotonic()
-    lane.submit([request()], patient=False)[0].future.result(10)
-    waiting = lane.submit([request()], patient=True)[0]
-    lane.submit([request()], patient=False)[0].future.result(10)
+    lane.submit([request()], patient=False, then=itself)[0].future.result(10)
+    waiting = lane.submit([request()], patient=True, then=itself)[0]
+    lane.submit([request()], patient=False, then=itself)[0].future.result(10)
     waiting.future.result(10)
     assert time.monotonic() - begun < 15
 
@@ -93,7 +97,9 @@ def test_a_request_in_a_hurry_does_not_wait_for_the_window() -> None:
 def test_one_bad_request_does_not_spoil_the_batch() -> None:
     recorder = Recorder()
     lane = Lane(recorder, Options(), 0.0)
-    good, bad, other = lane.submit([request(), request(query="bad"), request()], patient=False)
+    good, bad, other = lane.submit(
+        [request(), request(query="bad"), request()], patient=False, then=itself
+    )
     assert good.future.result(10) == other.future.result(10)
     with pytest.raises(ValueError, match="bad request"):
         bad.future.result(10)
@@ -104,27 +110,27 @@ def test_stuck_threads_are_bounded_and_then_work_is_refused() -> None:
     hanging = Hanging()
     lane = Lane(hanging, Options(), 0.0)
     for i in range(MOST_THREADS):
-        tickets = lane.submit([request()], patient=False)
+        tickets = lane.submit([request()], patient=False, then=itself)
         wait_until(lambda i=i: len(hanging.batches) > i)  # type: ignore[misc]
         lane.abandon(tickets)
     assert lane.stuck == MOST_THREADS
     threads = threading.active_count()
     with pytest.raises(LaneBusyError, match="hang"):
-        lane.submit([request()], patient=False)
+        lane.submit([request()], patient=False, then=itself)
     assert threading.active_count() == threads
     hanging.go.set()
     wait_until(lambda: not lane.stuck)
-    assert lane.submit([request()], patient=False)[0].future.result(10).text
+    assert lane.submit([request()], patient=False, then=itself)[0].future.result(10).text
 
 
 def test_requests_given_up_before_they_began_are_never_made() -> None:
     hanging = Hanging()
     lane = Lane(hanging, Options(), 0.0)
-    first = lane.submit([request()], patient=False)
+    first = lane.submit([request()], patient=False, then=itself)
     wait_until(lambda: len(hanging.batches) == 1)
-    first += lane.submit([request()], patient=False)
+    first += lane.submit([request()], patient=False, then=itself)
     wait_until(lambda: len(hanging.batches) == 2)
-    late = lane.submit([request(query="late")], patient=False)
+    late = lane.submit([request(query="late")], patient=False, then=itself)
     lane.abandon(late)
     hanging.go.set()
     assert all(ticket.future.result(10) for ticket in first)
@@ -139,7 +145,7 @@ def test_many_threads_get_what_they_asked_for() -> None:
     found: dict[int, Compression] = {}
 
     def ask(i: int) -> None:
-        found[i] = lane.submit([asked[i]], patient=bool(i % 2))[0].future.result(30)
+        found[i] = lane.submit([asked[i]], patient=bool(i % 2), then=itself)[0].future.result(30)
 
     threads = [threading.Thread(target=ask, args=(i,)) for i in range(len(asked))]
     for thread in threads:
@@ -160,20 +166,31 @@ def test_the_same_arguments_share_a_lane() -> None:
 def test_an_unknown_name_reaches_whoever_asked() -> None:
     lane = Lane("no such thing", Options(), 0.0)
     with pytest.raises(InputError, match="no such thing"):
-        lane.submit([request()], patient=False)[0].future.result(10)
+        lane.submit([request()], patient=False, then=itself)[0].future.result(10)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_starts_its_own_threads() -> None:
     lane = lane_of("lexical", Options(), 0.001)
-    lane.submit([request()], patient=False)[0].future.result(10)
+    lane.submit([request()], patient=False, then=itself)[0].future.result(10)
     child = os.fork()
     if child == 0:
         code = 1
         try:
-            result = lane.submit([request()], patient=False)[0].future.result(10)
+            result = lane.submit([request()], patient=False, then=itself)[0].future.result(10)
             code = 0 if result.text else 2
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_what_is_made_of_a_result_is_made_in_the_lane_and_its_error_reaches_the_caller() -> None:
+    lane = Lane("lexical", Options(), 0.0)
+
+    def broken(request: Request, compression: Compression) -> str:
+        raise KeyError(threading.current_thread().name)
+
+    with pytest.raises(KeyError, match="ctxzip-lane"):
+        lane.submit([request()], patient=False, then=broken)[0].future.result(10)
+    assert lane.submit([request()], patient=False, then=itself)[0].future.result(10).text
