@@ -35,6 +35,12 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from ctxzip.backends.heads import BackboneConfig, Branch, Trunk, load_layers, load_trunk
+from ctxzip.score.base import ScoreRequest
+from ctxzip.score.mini import Mini, load
+from ctxzip.segment import sentences
+from ctxzip.segment import words as word_segmenter
+from ctxzip.types import Document
+from ctxzip.units import Passage, Words
 
 OPSET = 17
 SMALLEST = 10_000  # tensors with fewer values stay float32
@@ -177,7 +183,51 @@ def main() -> None:
     _plain_tokenizer(options.out / "tokenizer.json")
     manifest = _manifest(options.out, json.loads(options.combiner.read_text()), options.float32)
     (options.out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    _canonical(options.out)
     print(sum(p.stat().st_size for p in options.out.iterdir()) / 1e6, "MB")
+
+
+QUERY = "When was the harbour bridge of Ostrava Bay opened?"
+PASSAGES = (
+    (
+        "Harbour bridge",
+        "The harbour bridge of Ostrava Bay was designed by Lena Novak. It was opened to traffic on "
+        "3 May 1961, two years late. The toll was never abolished.",
+    ),
+    (
+        "Lena Novak",
+        "Lena Novak (1919-2004) was an engineer. She did not live in Ostrava Bay, but kept 12 "
+        "notebooks about it.",
+    ),
+    (None, "Invoices are due within 30 days. Late payment costs 1.5% a month."),
+)
+
+
+def _canonical(folder: Path) -> None:
+    """Expected results for inputs written for this file, for tests of other installations."""
+    scorer = load(folder, Mini(threads=1))
+    passages = tuple(
+        Passage(Document(text, title=title), text, sentences.split(text))
+        for title, text in PASSAGES
+    )
+    scored = scorer.units([ScoreRequest(passages, QUERY)])[0]
+    silent = ScoreRequest(passages, None)
+    words = []
+    for passage in passages:
+        start, end = word_segmenter.split(passage.text)
+        unit = np.searchsorted(passage.units.start, start, side="right") - 1
+        words.append(Words(start, end, unit, np.zeros(len(start), bool)))
+    keep = scorer.words(silent, scorer.units([silent])[0], words)
+    content = {
+        "query": QUERY,
+        "passages": [{"title": title, "text": text} for title, text in PASSAGES],
+        "tolerance": 0.001,
+        "units": [p.units.start.tolist() for p in passages],
+        "probability": [values.round(5).tolist() for values in scored.units],
+        "words": [[w.start.tolist(), w.end.tolist()] for w in words],
+        "keep_log_odds": [values.round(4).tolist() for values in keep],
+    }
+    (folder / "canonical.json").write_text(json.dumps(content, indent=1) + "\n")
 
 
 def _plain_tokenizer(path: Path) -> None:
