@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from ctxzip.auto import Auto
 from ctxzip.errors import InputError, MissingExtraError
 from ctxzip.pipeline import Pipeline, Policy
 from ctxzip.score.base import Scorer
@@ -75,6 +76,15 @@ def _lexical(ask: _Ask, options: Options | None) -> Compressor:
     from ctxzip.score.lexical import LexicalScorer
 
     return Pipeline(ask.name, _shared(ask, LexicalScorer), options)
+
+
+def _mini(ask: _Ask, options: Options | None) -> Compressor:
+    from ctxzip.score import mini
+
+    settings = _settings(ask, mini.Mini)
+    folder = None if ask.model is None else Path(ask.model)
+    scorer = _shared(ask, lambda: mini.load(folder, settings))
+    return Pipeline(ask.name, scorer, options)
 
 
 def _llmlingua2(ask: _Ask, options: Options | None) -> Compressor:
@@ -170,9 +180,15 @@ def _chat_summary(ask: _Ask, options: Options | None) -> Compressor:
     )
 
 
+_MINI_LANGUAGES = ("en",)
 _EXIT_ADAPTER = "doubleyyh/exit-gemma-2b"
 _TORCH = ("torch", "transformers")
 _ROWS = {
+    "mini": _Row(
+        "the shipped model: probability that a sentence, or a word, is needed; English",
+        _mini,
+        configurable=True,
+    ),
     "lexical": _Row("BM25 to the query, salience without one; no model", _lexical),
     "llmlingua2": _Row(
         "LLMLingua-2: keep probability of every word; the query is not read",
@@ -279,7 +295,9 @@ def _auto(ask: _Ask, options: Options | None) -> Compressor:
             "A model or settings are given, but no compressor that they are for.",
             hint='Name it: ctxzip.load("llmlingua2", model=...).',
         )
-    return load("lexical", options=options)
+    options = options if options is not None else Options()
+    fallback = load("lexical", options=options)
+    return Auto(lambda: load("mini", options=options), fallback, _MINI_LANGUAGES, options)
 
 
 def _shared(ask: _Ask, make: Callable[[], T]) -> T:

@@ -24,11 +24,13 @@ from ctxzip.score.lexical import LexicalIndex
 from ctxzip.score.lexical import index_request as read_words
 from ctxzip.score.redundancy import repeats
 from ctxzip.score.windows import Float32Array, Tokenize, Window, question, windows
-from ctxzip.units import FloatArray, IntArray, Words
+from ctxzip.units import FloatArray, IntArray, Words, split_like
 
-__all__ = ["Encoder", "MiniScorer", "load", "read_request"]
+__all__ = ["Encoder", "Mini", "MiniScorer", "load", "read_request"]
 
 SHORTLIST = 16  # windows that the cross-encoder re-reads, where there is one
+_AHEAD = 60_000  # characters read ahead; a token's states take 3 kB of the encoder's memory
+_DROPPED = -20.0  # log-odds of the words of a unit that says what an earlier one said
 _REPEATED = 0.02  # what stays of the probability of a unit that says what an earlier one said
 _RELEVANCE = 0.5  # weight of a unit's relevance, in log-odds, beside a word's keep log-odds
 
@@ -54,20 +56,37 @@ class _State:
     logits: tuple[FloatArray, ...]
 
 
-def load(folder: Path | None = None, *, threads: int | None = None) -> MiniScorer:
+@dataclass(frozen=True, slots=True)
+class Mini:
+    """Settings of ``load("mini", settings=...)``.
+
+    Attributes:
+        threads: threads per network; by default what the container allows, at most 8.
+        cache_bytes: memory for what was read of documents, so that a second question over them
+            costs its own reading only; 0 keeps nothing.
+    """
+
+    threads: int | None = None
+    cache_bytes: int = 256 * 2**20
+
+
+def load(folder: Path | None = None, settings: Mini | None = None) -> MiniScorer:
     """The scorer of a bundle.
 
     Args:
         folder: the bundle; the shipped one where None.
-        threads: threads per network; by default what the container allows, at most 8.
+        settings: threads and memory; the defaults where None.
 
     Raises:
         ModelError: a file is missing, damaged, or of an unknown format.
     """
     from ctxzip.backends.onnx import OnnxEncoder
 
+    settings = settings if settings is not None else Mini()
     found = bundle.read(bundle.find("mini") if folder is None else folder)
-    encoder = OnnxEncoder(found.folder, found.networks, threads=threads)
+    encoder = OnnxEncoder(
+        found.folder, found.networks, threads=settings.threads, cache_bytes=settings.cache_bytes
+    )
     combiner = features.combiner_of(found.manifest)
     importance = np.asarray(found.manifest["query_importance"], np.float32)
     return MiniScorer(encoder, load_tokenizer(found.tokenizer), combiner, importance)
@@ -128,15 +147,34 @@ class MiniScorer:
 
     def units(self, requests: Sequence[ScoreRequest]) -> list[UnitScores]:
         """See :class:`ctxzip.score.base.Scorer`."""
-        return [
-            self._relevance(r) if r.query and r.query.strip() else self._salience(r)
-            for r in requests
-        ]
+        result: list[UnitScores] = []
+        for group in _groups(requests):
+            cuts = [[windows(p, self._tokenize) for p in request.passages] for request in group]
+            if len(group) > 1:
+                self._read_ahead(group, cuts)
+            for request, cut in zip(group, cuts, strict=True):
+                score = self._relevance if _asks(request) else self._salience
+                result.append(score(request, cut))
+        return result
+
+    def _read_ahead(
+        self, requests: Sequence[ScoreRequest], cuts: Sequence[list[list[Window]]]
+    ) -> None:
+        """Read the windows of several requests in common batches; the encoder remembers them."""
+        ahead: dict[bool, list[IntArray]] = {True: [], False: []}
+        for request, cut in zip(requests, cuts, strict=True):
+            found = [window.ids for some in cut for window in some]
+            if _asks(request):
+                found.append(question(request.query or "", self._tokenize)[0])
+            ahead[_asks(request)] += found
+        for read, ids in ((self._encoder.states, ahead[True]), (self._encoder.keep, ahead[False])):
+            for _ in read(ids):
+                pass
 
     def words(
         self, request: ScoreRequest, scores: UnitScores, words: Sequence[Words]
     ) -> list[FloatArray]:
-        """Keep log-odds of each word, plus those of its unit's relevance where there is a query."""
+        """Keep log-odds of each word, plus those of its unit: its relevance, or its repetition."""
         state = scores.state
         if not isinstance(state, _State):
             raise TypeError("These scores are not of this scorer.")
@@ -155,47 +193,52 @@ class MiniScorer:
         result = []
         for some, parts, logit in zip(words, read, state.logits, strict=True):
             value = _word_logits(some, parts)
-            if request.query and len(some):
-                value = value + _RELEVANCE * logit[some.unit]
-            result.append(value)
+            result.append(value + _RELEVANCE * logit[some.unit])
         return result
 
     def unit_features(
-        self, request: ScoreRequest
+        self, request: ScoreRequest, cut: list[list[Window]] | None = None
     ) -> tuple[FloatArray, IntArray, list[list[Window]]]:
         """Features of every unit of a request with a query; the training of the combiner uses it.
+
+        Args:
+            request: a request with a query.
+            cut: the windows of each passage, where they are known.
 
         Returns:
             float64 (n, F), the passage of each unit, int64 (n,), and the windows of each passage.
         """
         asked, _ = question(request.query or "", self._tokenize)
         states = next(iter(self._encoder.states([asked])))[1]
-        cut = [windows(passage, self._tokenize) for passage in request.passages]
+        if cut is None:
+            cut = [windows(passage, self._tokenize) for passage in request.passages]
         index = read_words(request)
         readings = read_request(request, cut, self._encoder, states)
         given = features.signals(readings, request.query or "", states, index, self._query_weight)
         cross, cross_window = self._cross(asked, cut, readings, given)
         return features.features(given, cross, cross_window), index.passage, cut
 
-    def _relevance(self, request: ScoreRequest) -> UnitScores:
+    def _relevance(self, request: ScoreRequest, cut: list[list[Window]]) -> UnitScores:
         query = request.query or ""
         notes: tuple[str, ...] = ()
         if question(query, self._tokenize)[1]:
             notes = ("the query is longer than the model's window and was shortened for scoring",)
         sizes = [len(p.units) for p in request.passages]
-        cuts = np.cumsum(sizes)[:-1]
+        all_units = [p.units for p in request.passages]
         if not sum(sizes):
             empty = tuple(np.zeros(0) for _ in sizes)
             return UnitScores(empty, np.zeros(len(sizes)), _State(tuple([] for _ in sizes), empty))
-        given, passage, cut = self.unit_features(request)
+        given, passage, _ = self.unit_features(request, cut)
         logits = features.combine(self._combiner, given)
         index = read_words(request)
         repeated = repeats(index.term, index.unit, len(logits), index.telling)
         score = sigmoid(logits) * np.where(repeated, _REPEATED, 1.0)
         best = np.zeros(len(sizes))
         np.maximum.at(best, passage, score)
-        parts = tuple(np.split(logits, cuts))
-        return UnitScores(tuple(np.split(score, cuts)), best, _State(tuple(cut), parts), notes)
+        parts = tuple(split_like(np.where(repeated, _DROPPED, logits), all_units))
+        return UnitScores(
+            tuple(split_like(score, all_units)), best, _State(tuple(cut), parts), notes
+        )
 
     def _cross(
         self,
@@ -226,9 +269,8 @@ class MiniScorer:
         cross[seen] = total[seen] / count[seen]
         return cross, of_window
 
-    def _salience(self, request: ScoreRequest) -> UnitScores:
+    def _salience(self, request: ScoreRequest, cut: list[list[Window]]) -> UnitScores:
         """Mean keep probability of the tokens of each unit; repeated units come last."""
-        cut = [windows(passage, self._tokenize) for passage in request.passages]
         place = [(p, w) for p, some in enumerate(cut) for w in range(len(some))]
         total = [np.zeros(len(p.units)) for p in request.passages]
         count = [np.zeros(len(p.units)) for p in request.passages]
@@ -240,9 +282,9 @@ class MiniScorer:
         scores = [t / np.maximum(c, 1) for t, c in zip(total, count, strict=True)]
         index: LexicalIndex = read_words(request)
         repeated = repeats(index.term, index.unit, len(index.length), index.telling)
-        flags = np.split(repeated, np.cumsum([len(s) for s in scores])[:-1])
+        flags = split_like(repeated, scores)
         units = tuple(s * np.where(f, _REPEATED, 1.0) for s, f in zip(scores, flags, strict=True))
-        logits_of = tuple(np.zeros(len(s)) for s in units)
+        logits_of = tuple(np.where(f, _DROPPED, 0.0) for f in flags)
         return UnitScores(units, None, _State(tuple(cut), logits_of))
 
     def warmup(self) -> None:
@@ -252,6 +294,25 @@ class MiniScorer:
     def close(self) -> None:
         """Release them."""
         self._encoder.close()
+
+
+def _asks(request: ScoreRequest) -> bool:
+    return bool(request.query and request.query.strip())
+
+
+def _groups(requests: Sequence[ScoreRequest]) -> Iterator[list[ScoreRequest]]:
+    """Requests in runs whose text the encoder can remember until it is used."""
+    group: list[ScoreRequest] = []
+    size = 0
+    for request in requests:
+        length = sum(len(passage.text) for passage in request.passages)
+        if group and size + length > _AHEAD:
+            yield group
+            group, size = [], 0
+        group.append(request)
+        size += length
+    if group:
+        yield group
 
 
 def _word_logits(words: Words, read: Sequence[tuple[Window, Float32Array]]) -> FloatArray:
