@@ -94,7 +94,7 @@ def _decide(
         stays = _contexts(contexts, rate, target, total, settings)
         if target >= 0:
             left = [c for c, stay in zip(contexts, stays, strict=True) if stay]
-            size = sum(counter.count(chunk.text) for c in left for chunk in c.chunks)
+            size = sum(counter.count(reference.text(chunk)) for c in left for chunk in c.chunks)
             rate = min(target / max(size, 1), 1.0)
     elif target > 0:
         size = sum(counter.count(context.text) for context in contexts)
@@ -134,7 +134,7 @@ def _contexts(
 def _verdict(reference: Reference, context: _Context, reduce_rate: float, stays: bool) -> Verdict:
     readings = context.readings
     if stays and reduce_rate <= 0:
-        text = "".join(chunk.text for chunk in context.chunks)
+        text = "".join(reference.text(chunk) for chunk in context.chunks)
         words = tuple(re.findall(r'\b\w+\b|[<>=/!@#$%^&*()?":{}|\\`~;_+-]', text))
         none = np.full(len(words), -1)
         return Verdict(words, np.ones(len(words), bool), np.ones(len(words)), none, none, True)

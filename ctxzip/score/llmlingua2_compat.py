@@ -59,14 +59,15 @@ class Chunk:
     """A chunk as the reference reads it.
 
     Attributes:
-        text: the detokenized chunk.
-        tokens: names of the ids it is tokenized into, without ``[CLS]`` and ``[SEP]``.
+        surface: tokens of the source that it was cut from.
+        tokens: names of the ids that they come to when the detokenized chunk is tokenized again,
+            without ``[CLS]`` and ``[SEP]``.
         ids: what the model reads, int64.
         start: source offset of each token, -1 where it has none, int64, shape (tokens,).
         end: one past its end in the source.
     """
 
-    text: str
+    surface: list[str]
     tokens: list[str]
     ids: IntArray
     start: IntArray
@@ -151,6 +152,9 @@ class Reference:
         self._unknown: int = (
             tokenizer.token_to_id(model["unk_token"]) or 0 if self._wordpiece else model["unk_id"]
         )
+        self._stable = self._reads_alike(encoder)
+        self._first, self._last = self._id("[CLS]"), self._id("[SEP]")
+        self._names: dict[int, str] = {}
         self._pieces: dict[str, _Piece] = {}
 
     def _tokens(self, text: str) -> tuple[list[str], list[tuple[int, int]]]:
@@ -164,10 +168,11 @@ class Reference:
     def chunks(self, text: str) -> list[Chunk]:
         """The chunks of a context, with the source offsets of their tokens."""
         source, at = _replaced(text, self._map)
-        tokens, offsets = self._tokens(source)
+        encoding = self._tokenizer.encode(source, add_special_tokens=False)
+        tokens, ids = encoding.tokens, encoding.ids
         ends = {*self._settings.chunk_end_tokens}
         ends |= {self._map[token] for token in ends if token in self._map}
-        spans = np.array(offsets, np.int64).reshape(-1, 2)
+        spans = np.array(encoding.offsets, np.int64).reshape(-1, 2)
         start, end = at[spans[:, 0]], at[spans[:, 1]]
         found = []
         low, n = 0, len(tokens)
@@ -177,19 +182,44 @@ class Reference:
                 last = low + LENGTH - 2
                 cut = next((k for k in range(last, low, -1) if tokens[k] in ends), last)
                 high = cut + 1
-            found.append(self._chunk(tokens[low:high], start[low:high], end[low:high]))
+            part = slice(low, high)
+            found.append(self._chunk(tokens[part], ids[part], start[part], end[part]))
             low = high
         return found
 
-    def _chunk(self, tokens: list[str], start: IntArray, end: IntArray) -> Chunk:
-        text = self._tokenizer.decoder.decode(tokens)
-        again = self._tokens(text)[0][: LENGTH - 1]
-        if again != tokens:
-            start, end = _aligned(tokens, again, start, end)
-        framed = [self._id(token) for token in ["[CLS]", *again, "[SEP]"][:LENGTH]]
+    def text(self, chunk: Chunk) -> str:
+        """The detokenized chunk."""
+        return str(self._tokenizer.decoder.decode(chunk.surface))
+
+    def _chunk(self, tokens: list[str], ids: list[int], start: IntArray, end: IntArray) -> Chunk:
+        again = tokens
+        if not self._stable or tokens[0].startswith("##") or not self._odd.isdisjoint(ids):
+            text = self._tokenizer.decoder.decode(tokens)
+            encoding = self._tokenizer.encode(text, add_special_tokens=False)
+            again, ids = encoding.tokens[: LENGTH - 1], encoding.ids[: LENGTH - 1]
+            if again != tokens:
+                start, end = _aligned(tokens, again, start, end)
         # Back from ids: the surface of an unknown piece is lost, as in the reference.
-        names = [str(self._tokenizer.id_to_token(i)) for i in framed[1 : 1 + len(again)]]
-        return Chunk(text, names, np.array(framed, np.int64), start, end)
+        names = [self._names.get(i) or self._name(i) for i in ids[: LENGTH - 1]]
+        framed = [self._first, *ids, self._last][:LENGTH]
+        return Chunk(tokens, names, np.array(framed, np.int64), start, end)
+
+    def _reads_alike(self, encoder: Encoder) -> bool:
+        """Whether a detokenized chunk without odd tokens surely comes to the same tokens again.
+
+        So it is with BERT's own normaliser, pre-tokenizer and decoder: words are split at spaces
+        and punctuation, and those are what the decoder puts between tokens or leaves out.
+        """
+        parts = json.loads(encoder.tokenizer.to_str())
+        kinds = [(parts.get(name) or {}).get("type") for name in ("normalizer", "pre_tokenizer")]
+        kinds.append((parts.get("decoder") or {}).get("type"))
+        added = self._tokenizer.get_added_tokens_decoder()
+        self._odd = {self._unknown, *added}
+        return kinds == ["BertNormalizer", "BertPreTokenizer", "WordPiece"]
+
+    def _name(self, token: int) -> str:
+        self._names[token] = name = str(self._tokenizer.id_to_token(token))
+        return name
 
     def read(self, chunks: Sequence[Chunk]) -> list[Reading]:
         """Run the model over chunks of any number of contexts."""
@@ -200,10 +230,8 @@ class Reference:
         ]
 
     def _piece(self, token: str) -> _Piece:
-        known = self._pieces.get(token)
-        if known is None:
-            known = self._pieces[token] = self._look(token)
-        return known
+        self._pieces[token] = piece = self._look(token)
+        return piece
 
     def _look(self, token: str) -> _Piece:
         forced_tokens, stand_ins = self._settings.force_tokens, set(self._map.values())
@@ -229,9 +257,9 @@ class Reference:
 
     def _words(self, chunk: Chunk, probability: FloatStates) -> Reading:
         """Merge tokens into words."""
-        pieces = [self._piece(token) for token in chunk.tokens]
+        known = self._pieces
+        pieces = [known.get(t) or self._piece(t) for t in chunk.tokens[: len(probability)]]
         used = [i for i, piece in enumerate(pieces) if not piece.special]
-        used = [i for i in used if i < len(probability)]
         words: list[str] = []
         first: list[int] = []
         for k, i in enumerate(used):
@@ -252,12 +280,13 @@ class Reference:
         edges = np.array(first)
         count = np.diff([*first, len(used)]).astype(np.float32)
         if self._settings.word_probability == "first":
-            plain, value = own[edges], forced[edges]
+            value = forced[edges]
             exact = bool(raised[edges].any())
         else:
-            plain = np.add.reduceat(own, edges) / count
             value = np.add.reduceat(forced, edges) / count
             exact = bool(np.logical_and.reduceat(raised, edges).any())
+        # Without forcing the reference repeats a word's first token in place of the others.
+        plain = own[edges]
         start, end = _word_spans(chunk.start[chosen], chunk.end[chosen], edges)
         return Reading(words, value, plain, start, end, exact)
 

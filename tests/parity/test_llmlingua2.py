@@ -58,7 +58,7 @@ def test_the_same_ids_and_word_probabilities(folder: Path, reference: Any):
     for text in checkpoints.texts(4, seed=1, longest=40):
         chunks = mine.chunks(text)
         theirs = reference._PromptCompressor__chunk_context(text, {".", "\n"})
-        assert [chunk.text for chunk in chunks] == theirs
+        assert [mine.text(chunk) for chunk in chunks] == theirs
         readings = mine.read(chunks)
         dataset = TokenClfDataset(theirs, tokenizer=reference.tokenizer, max_len=512)
         for i, (chunk, reading) in enumerate(zip(chunks, readings, strict=True)):
@@ -68,12 +68,14 @@ def test_the_same_ids_and_word_probabilities(folder: Path, reference: Any):
                 logits = reference.model(input_ids=ids[None], attention_mask=mask[None]).logits
             keep = logits.softmax(-1)[0, :, 1][mask].numpy()
             tokens = reference.tokenizer.convert_ids_to_tokens(ids[mask].tolist())
-            words, parts, _ = reference._PromptCompressor__merge_token_to_word(
+            words, parts, unforced = reference._PromptCompressor__merge_token_to_word(
                 tokens, list(keep), [], {}, False
             )
             assert words == reading.words
             means = [sum(part) / len(part) for part in parts]
             np.testing.assert_allclose(reading.probability, means, atol=1e-5)
+            means = [sum(part) / len(part) for part in unforced]
+            np.testing.assert_allclose(reading.plain, means, atol=1e-5)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
