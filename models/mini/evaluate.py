@@ -52,6 +52,35 @@ CURVE = (0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 _WORD = re.compile(r"\w+")
 
 
+class Remembering(MiniScorer):
+    """The scorer, which reads every request once however many budgets and signals are measured."""
+
+    _found: dict[tuple[Any, ...], Any]
+
+    @classmethod
+    def over(cls, scorer: MiniScorer) -> Remembering:
+        """The same networks and combiner."""
+        self = cls.__new__(cls)
+        self.__dict__.update(scorer.__dict__)
+        self._found = {}
+        return self
+
+    def units(self, requests: Sequence[ScoreRequest]) -> list[UnitScores]:
+        """One by one: reading ahead would read again what is remembered."""
+        return [super(Remembering, self).units([request])[0] for request in requests]
+
+    def unit_features(self, request: ScoreRequest, cut: Any = None) -> Any:
+        """The features, remembered by query and texts."""
+        key = (request.query, *((p.document.title, p.text) for p in request.passages))
+        if key not in self._found:
+            self._found[key] = super().unit_features(request, cut)
+        return self._found[key]
+
+    def forget(self) -> None:
+        """Free the memory."""
+        self._found.clear()
+
+
 class Signal:
     """A scorer that ranks by one feature of `mini`, for comparison."""
 
@@ -112,7 +141,9 @@ def _alone(title: str | None, text: str) -> Passage:
     return Passage(Document(text, title=title), text, units)
 
 
-def relevance(data: Path, methods: dict[str, Any], limit: int | None) -> None:
+def relevance(
+    data: Path, methods: dict[str, Any], scorers: Sequence[Remembering], limit: int | None
+) -> None:
     """A table for every set and budget."""
     for name, ratios in SETS.items():
         records = build_requests(name, load_records(data / f"{name}.jsonl.xz"))[:limit]
@@ -141,6 +172,8 @@ def relevance(data: Path, methods: dict[str, Any], limit: int | None) -> None:
                     f"| {answer} | {versus} |",
                     flush=True,
                 )
+        for scorer in scorers:
+            scorer.forget()
 
 
 def keep(data: Path, scorer: MiniScorer) -> None:
@@ -335,19 +368,21 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="requests per set")
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
-    scorer = load(options.bundle)
+    scorer = Remembering.over(load(options.bundle))
     mini = Pipeline("mini", scorer, Options(granularity="auto"))
+    scorers = [scorer]
     methods: dict[str, Any] = {"mini": mini, **BASELINES}
     for name in ("situated", "late", "base"):
         methods[f"mini: {name} alone"] = Pipeline(name, Signal(scorer, name))
     if options.backbone:
-        original = off_the_shelf(options.backbone)
+        original = Remembering.over(off_the_shelf(options.backbone))
+        scorers.append(original)
         methods["off the shelf: bi-encoder"] = Pipeline("bi", BiEncoder(original))
         for name in ("situated", "late"):
             methods[f"off the shelf: {name}"] = Pipeline(name, Signal(original, name))
     parts = options.parts.split(",")
     if "relevance" in parts:
-        relevance(options.data, methods, options.limit)
+        relevance(options.data, methods, scorers, options.limit)
     if "keep" in parts:
         keep(options.data, scorer)
     if "threshold" in parts:
