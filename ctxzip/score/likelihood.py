@@ -128,7 +128,12 @@ class LikelihoodScorer:
                 )
             texts = passage.unit_texts()
             for part in parts:
-                sentences = [texts[k] for k in part.units]
+                asked = [texts[k] for k in part.units]
+                sentences = prompts.sentences(part.context, asked)
+                if sentences != asked:
+                    notes.append(
+                        f"a sentence of document {i} is too long for the model and was cut"
+                    )
                 found, more = self._yes(prompts, part.context, sentences)
                 scores[i][part.units.start : part.units.stop] = found
                 notes += more
@@ -211,6 +216,33 @@ class _Prompts:
     def _size(self, text: str) -> int:
         return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
+    def _most(self, fixed: int) -> int:
+        """Most tokens of one sentence, where it stands by itself.
+
+        Raises:
+            InputError: the query leaves no room.
+        """
+        most = (self._window - fixed) // 3
+        if most < 16:
+            raise InputError(
+                f"The query and the title do not fit the {self._window} tokens of the model.",
+                hint="Shorten the query, or choose another compressor.",
+            )
+        return most
+
+    def sentences(self, context: str, texts: Sequence[str]) -> list[str]:
+        """Sentences as they are asked about: what is longer than any sentence is cut."""
+        most = self._window - len(self.ids(context, [""])[0]) - 8
+        return [self._cut(text, most) for text in texts]
+
+    def _cut(self, text: str, most: int) -> str:
+        """The first ``most`` tokens of a text."""
+        if len(text.encode()) <= most:  # no token is shorter than a byte
+            return text
+        ends = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        offsets = ends["offset_mapping"]
+        return text if len(offsets) <= most else text[: offsets[max(most, 1) - 1][1]]
+
     def parts(self, i: int, passage: Passage) -> list[_Part]:
         """The passage as one context, or as several where the model cannot read it whole."""
         n = len(passage.units)
@@ -224,13 +256,7 @@ class _Prompts:
         longest = max(self._size(text) for text in texts)
         if fixed + longest + self._size(body) <= self._window:
             return [_Part(i, range(n), head + body)]
-        room = self._window - fixed - longest
-        if room < longest:
-            raise InputError(
-                f"A sentence of {longest} tokens in document {i} and the query do not fit the"
-                f" {self._window} tokens of the model.",
-                hint="Shorten the query, or choose another compressor.",
-            )
+        room = self._window - fixed - min(longest, self._most(fixed))
         found: list[_Part] = []
         at = 0
         while at < n:
@@ -240,7 +266,7 @@ class _Prompts:
                 to += 1
             to = max(to, at + 1)
             start, end = int(passage.units.start[at]), int(passage.units.end[to - 1])
-            found.append(_Part(i, range(at, to), head + passage.text[start:end]))
+            found.append(_Part(i, range(at, to), head + self._cut(passage.text[start:end], room)))
             at = to
         return found
 
