@@ -262,7 +262,7 @@ class TorchEncoder:
         self._model: Any = None
         config = self.model.config
         pad = hf.pad_token_id if hf.pad_token_id is not None else pad_id(hf.backend_tokenizer)
-        self.frame: Frame = frame_of(hf.backend_tokenizer, pad, _window(config, hf), name)
+        self.frame: Frame = frame_of(self.tokenizer, pad, _window(config, hf), name)
         self._vocabulary = len(hf)
 
     @property

@@ -138,6 +138,21 @@ def test_a_full_device_halves_the_batch(folder: Path, monkeypatch: pytest.Monkey
     assert any("halved" in note for note in result.notes)
 
 
+def test_a_tokenizer_file_that_pads_and_truncates_is_read_without(folder: Path, tmp_path: Path):
+    import shutil
+
+    from tokenizers import Tokenizer
+
+    shutil.copytree(folder, tmp_path / "padded")
+    file = str(tmp_path / "padded" / "tokenizer.json")
+    tokenizer = Tokenizer.from_file(file)
+    tokenizer.enable_padding(length=128)
+    tokenizer.enable_truncation(128)
+    tokenizer.save(file)
+    expected = ctxzip.compress(TEXTS, 0.5, compressor=loaded(folder))
+    assert ctxzip.compress(TEXTS, 0.5, compressor=loaded(tmp_path / "padded")).text == expected.text
+
+
 def test_batches_hold_one_padded_length():
     lengths = [3, 500, 17, 16, 40, 33, 2]
     seen = []
