@@ -7,7 +7,7 @@ the middle of a unit's protected words do some yield, and the result says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -221,11 +221,34 @@ def _spans(prepared: Prepared, table: _Table, selected: BoolArray) -> list[IntAr
     return result
 
 
+def _untorn(table: _Table, budget: int, minimum: int) -> BoolArray:
+    """The best words under a budget, without units whose soft-protected words do not all fit.
+
+    Only the unit in whose middle the budget ends can be torn; its room goes to the next ones.
+    """
+    some = table.candidates
+    first = selected = prefix(some, budget, minimum)
+    for _ in range(4):
+        torn = table.unit[table.soft & ~selected & _partly(table, selected)]
+        if not len(torn):
+            return selected
+        some = replace(some, eligible=some.eligible & ~np.isin(table.unit, torn))
+        selected = prefix(some, budget, minimum)
+    return selected if selected.any() else first
+
+
+def _partly(table: _Table, selected: BoolArray) -> BoolArray:
+    """Words of units of which anything is selected, bool, shape (w,)."""
+    kept = np.zeros(int(table.unit.max()) + 1 if len(table.unit) else 0, bool)
+    kept[table.unit[selected]] = True
+    return kept[table.unit]
+
+
 def _fit(prepared: Prepared, table: _Table, ceiling: int, n_units: int) -> Chosen:
     """Fill the ceiling with words; BudgetError where the forced ones alone exceed it."""
     some = table.candidates
     fitted = fit(
-        lambda budget: prefix(some, budget, prepared.options.min_per_document),
+        lambda budget: _untorn(table, budget, prepared.options.min_per_document),
         lambda selected: count(prepared, _spans(prepared, table, selected)),
         ceiling,
         slack=max(0, ceiling // 100),
