@@ -31,7 +31,7 @@ MOST_THREADS = 4
 # does not hold up the small ones. More would only share the same cores.
 _PARALLEL = 2
 _MOST_REQUESTS = 64
-_MOST_CHARACTERS = 400_000
+_MOST_CHARACTERS = 30_000  # about 7,000 tokens: a second or two of a small model on a CPU
 # A gathering ends early when nothing has arrived for this part of the window.
 _QUIET = 1 / 3
 _IDLE_SECONDS = 5.0

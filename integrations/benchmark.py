@@ -104,7 +104,7 @@ async def longest_block(work: Awaitable[object]) -> float:
 
 def concurrency(name: str, passages: int, tokens: int, repeats: int = 5) -> None:
     """Concurrent calls against the same calls one after another."""
-    compressor = CtxzipCompressor(compressor=name, ratio=0.5)
+    compressor = CtxzipCompressor(compressor=name, ratio=0.5, timeout=None)
     calls = [
         ([Document(page_content=passage(n * 50 + i, tokens)) for i in range(passages)], question(n))
         for n in range(CONCURRENT)
