@@ -25,9 +25,12 @@ lint: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@for package in $(PACKAGES); do (cd $$package && ../../$(BIN)/mypy) || exit 1; done
 
 bench: $(DEV)
 	$(BIN)/python -m tests.benchmarks.lexical
+	$(BIN)/python -m tests.benchmarks.published
+	$(BIN)/python integrations/benchmark.py
 
 # DATA is a folder in the format that ctxzip/evaluate.py describes.
 DATA ?= ../shared/data

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from ctxzip.compressors import CompressorInfo as CompressorInfo
     from ctxzip.compressors import list_compressors as list_compressors
     from ctxzip.compressors import load as load
+    from ctxzip.events import CompressionEvent as CompressionEvent
+    from ctxzip.guard import CompressionTimeoutError as CompressionTimeoutError
+    from ctxzip.guard import Guard as Guard
     from ctxzip.labels import word_labels as word_labels
     from ctxzip.messages import MessagesCompression as MessagesCompression
     from ctxzip.messages import compress_messages as compress_messages
@@ -48,8 +51,11 @@ __version__ = "0.1.0"
 _LAZY = {
     "Abstractive": "ctxzip.rewrite",
     "Chat": "ctxzip.chat",
+    "CompressionEvent": "ctxzip.events",
+    "CompressionTimeoutError": "ctxzip.guard",
     "CompressorInfo": "ctxzip.compressors",
     "Exit": "ctxzip.score.likelihood",
+    "Guard": "ctxzip.guard",
     "LLMLingua2": "ctxzip.score.classifier",
     "MessagesCompression": "ctxzip.messages",
     "Mini": "ctxzip.score.mini",
@@ -70,11 +76,14 @@ __all__ = [
     "Chat",
     "CompressedDocument",
     "Compression",
+    "CompressionEvent",
+    "CompressionTimeoutError",
     "Compressor",
     "CompressorInfo",
     "CtxzipError",
     "Document",
     "Exit",
+    "Guard",
     "InputError",
     "LLMLingua2",
     "MessagesCompression",

@@ -1,0 +1,136 @@
+"""The shipped model: canonical values, batches, long queries, damaged bundles."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import ctxzip
+from ctxzip import Document, ModelError, Options, bundle
+from ctxzip.score import mini
+from ctxzip.score.base import ScoreRequest
+from ctxzip.segment.sentences import split
+from ctxzip.units import Passage, Words
+
+FOLDER = bundle.find("mini")
+CANONICAL = json.loads((FOLDER / "canonical.json").read_text(encoding="utf-8"))
+QUESTION = CANONICAL["query"]
+
+
+def passage(text, title=None):
+    return Passage(Document(text, title=title), text, split(text))
+
+
+def request(query=QUESTION):
+    some = tuple(passage(p["text"], p["title"]) for p in CANONICAL["passages"])
+    return ScoreRequest(some, query)
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    return mini.load()
+
+
+def test_canonical_probabilities(scorer):
+    scores = scorer.units([request()])[0]
+    near = pytest.approx
+    for found, starts, expected in zip(
+        scores.units, CANONICAL["units"], CANONICAL["probability"], strict=True
+    ):
+        assert len(found) == len(starts)
+        assert found.tolist() == near(expected, abs=CANONICAL["tolerance"])
+    assert [p.units.start.tolist() for p in request().passages] == CANONICAL["units"]
+
+
+def test_canonical_words(scorer):
+    asked = request(None)
+    words = []
+    for one, (starts, ends) in zip(asked.passages, CANONICAL["words"], strict=True):
+        start, end = np.array(starts), np.array(ends)
+        unit = np.searchsorted(one.units.start, start, side="right") - 1
+        words.append(Words(start, end, unit, np.zeros(len(start), bool)))
+    found = scorer.words(asked, scorer.units([asked])[0], words)
+    for logits, expected in zip(found, CANONICAL["keep_log_odds"], strict=True):
+        assert logits.tolist() == pytest.approx(expected, abs=CANONICAL["tolerance"])
+
+
+def test_scores_do_not_depend_on_the_batch():
+    others = [ScoreRequest((passage("Rain fell. " * n),), "When did it rain?") for n in (1, 9, 40)]
+    alone = mini.load(settings=mini.Mini(cache_bytes=0)).units([request()])[0]
+    among = mini.load().units([*others, request()])[-1]
+    for a, b in zip(alone.units, among.units, strict=True):
+        assert a == pytest.approx(b, abs=1e-5)
+
+
+def test_a_passage_outranks_what_does_not_answer(scorer):
+    scores = scorer.units([request()])[0]
+    assert scores.passages is not None
+    assert int(np.argmax(scores.passages)) == 0
+
+
+def test_a_threshold_drops_everything_where_nothing_answers():
+    documents = [Document(p["text"], title=p["title"]) for p in CANONICAL["passages"]]
+    result = ctxzip.compress(documents, query="Who won the chess final?", threshold=0.5)
+    assert result.text == ""
+    answered = ctxzip.compress(documents, query=QUESTION, threshold=0.25)
+    assert "3 May 1961" in answered.text
+    assert answered.tokens_after < 0.6 * answered.tokens_before
+
+
+def test_a_query_longer_than_the_window_is_shortened_with_a_note():
+    texts = [p["text"] for p in CANONICAL["passages"]]
+    result = ctxzip.compress(texts, 0.5, query="When was it opened? " * 400, compressor="mini")
+    assert any("query" in note for note in result.notes)
+    short = ctxzip.compress(texts, 0.5, query=QUESTION, compressor="mini")
+    assert not any("query" in note for note in short.notes)
+
+
+def test_without_a_query_words_go_and_repeated_sentences_first():
+    text = "The bridge was opened on 3 May 1961 by the mayor of the town."
+    result = ctxzip.compress([text, text, "Tolls of 2 EUR are due at the gate."], 0.6)
+    assert result.compressor == "mini"
+    assert result.documents[0].text
+    assert "1961" in result.documents[0].text
+    assert not result.documents[1].text
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda f: (f / "late.onnx").unlink(), "late.onnx"),
+        (lambda f: (f / "late.onnx").write_bytes(b"x" * 10), "late.onnx has 10 bytes"),
+        (lambda f: (f / "manifest.json").write_text("{"), "manifest.json cannot be read"),
+        (lambda f: (f / "manifest.json").unlink(), "manifest.json"),
+    ],
+)
+def test_a_damaged_bundle_is_named(tmp_path, damage, says):
+    folder = tmp_path / "bundle"
+    shutil.copytree(FOLDER, folder)
+    damage(folder)
+    with pytest.raises(ModelError, match=says):
+        ctxzip.load("mini", model=str(folder))
+
+
+def test_a_wrong_checksum_and_an_unknown_format_are_named(tmp_path):
+    folder = tmp_path / "bundle"
+    shutil.copytree(FOLDER, folder)
+    data = bytearray((folder / "keep.onnx").read_bytes())
+    data[1000] ^= 1
+    (folder / "keep.onnx").write_bytes(data)
+    with pytest.raises(ModelError, match=r"keep\.onnx has the wrong checksum"):
+        mini.load(folder)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["format_version"] = 99
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ModelError, match="format version 99"):
+        mini.load(folder)
+
+
+def test_other_languages_go_to_the_lexical_path():
+    text = "Das Ventil wurde am 3. Mai 2021 von der Nachtschicht ersetzt. Die Kantine ist zu."
+    result = ctxzip.compress(text, 0.6, query="Wann wurde das Ventil ersetzt?")
+    assert result.compressor == "lexical"
+    assert "'de'" in result.path[0]
+    english = ctxzip.compress(text, 0.6, options=Options(language="en"))
+    assert english.compressor == "mini"
