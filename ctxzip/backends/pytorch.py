@@ -134,13 +134,36 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+def _cached(name: str) -> str | None:
+    """The folder of a checkpoint on this machine: itself, or its snapshot in the hub's cache.
+
+    Looked up by path: the hub's client asks the network for other things even when it is told to
+    use local files only.
+    """
+    if Path(name).is_dir():
+        return name
+    hub = require("huggingface_hub")
+    for file in ("config.json", "adapter_config.json"):
+        try:
+            found = hub.try_to_load_from_cache(name, file)
+        except ValueError:  # not even the shape of a hub name
+            return None
+        if isinstance(found, str):
+            return str(Path(found).parent)
+    return None
+
+
 def _loaded(name: str, placement: Placement, load: Callable[..., T], **arguments: Any) -> T:
     """Call a ``from_pretrained``; what this machine has is used without asking the network."""
     require("transformers")
     common = {"trust_remote_code": False, **arguments}
+    local = _cached(name)
+    if local is None and not placement.download:
+        raise _explain(name, OSError("no such folder, and nothing in the cache of the hub"), placement)
     try:
-        with _quiet():
-            return load(name, local_files_only=True, **common)
+        if local is not None:
+            with _quiet():
+                return load(local, local_files_only=True, **common)
     except Exception as error:  # transformers raises OSError, ValueError, RuntimeError and more
         if Path(name).is_dir() or not placement.download:
             raise _explain(name, error, placement) from error
@@ -202,8 +225,9 @@ def load_model(name: str, placement: Placement, auto: str, architecture: str) ->
 
 def folder_of(name: str, placement: Placement) -> Path:
     """Where the JSON files of a checkpoint lie on this machine."""
-    if Path(name).is_dir():
-        return Path(name)
+    local = _cached(name)
+    if local is not None:
+        return Path(local)
 
     def fetch(repository: str, local_files_only: bool = False, **_: Any) -> str:
         found: str = require("huggingface_hub").snapshot_download(
