@@ -9,7 +9,7 @@ BASE := $(VENV)/.base
 DEV := $(VENV)/.dev
 PACKAGES := integrations/langchain-ctxzip integrations/llama-index-postprocessor-ctxzip
 
-.PHONY: demo test lint bench evaluate format clean
+.PHONY: demo test lint bench bench-peers bench-nodes evaluate format clean
 
 demo: $(BASE)
 	$(BIN)/python examples/demo.py
@@ -29,7 +29,12 @@ lint: $(DEV)
 
 bench: $(DEV)
 	$(BIN)/python -m tests.benchmarks.lexical
+
+# Slower ones: beside llmlingua, and the pipeline nodes.
+bench-peers: $(DEV)
 	$(BIN)/python -m tests.benchmarks.published
+
+bench-nodes: $(DEV)
 	$(BIN)/python integrations/benchmark.py
 
 # DATA is a folder in the format that ctxzip/evaluate.py describes.
