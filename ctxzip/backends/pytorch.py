@@ -159,7 +159,9 @@ def _loaded(name: str, placement: Placement, load: Callable[..., T], **arguments
     common = {"trust_remote_code": False, **arguments}
     local = _cached(name)
     if local is None and not placement.download:
-        raise _explain(name, OSError("no such folder, and nothing in the cache of the hub"), placement)
+        raise _explain(
+            name, OSError("no such folder, and nothing in the cache of the hub"), placement
+        )
     try:
         if local is not None:
             with _quiet():
