@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import ctxzip
+from ctxzip.corpus import cli as corpus_cli
 from ctxzip.errors import CtxzipError, InputError
 
 __all__ = ["main"]
@@ -130,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     compress.add_argument("-o", "--output", metavar="FILE", help="write there, whole or not at all")
     _add_export(commands)
+    corpus_cli.add(commands)
     listing = commands.add_parser("compressors", help="list what is installed and what each needs")
     listing.set_defaults(run=_list)
     return parser
