@@ -1,4 +1,4 @@
-"""Summaries by a chat LLM behind an OpenAI-compatible endpoint, with the standard library alone."""
+"""A chat LLM behind an OpenAI-compatible endpoint, with the standard library alone."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from ctxzip.errors import InputError, ModelError
 
-__all__ = ["Chat", "ChatError", "ChatWriter"]
+__all__ = ["Chat", "ChatClient", "ChatError", "ChatWriter", "Completion"]
 
 _SYSTEM = (
     "Summarise the document so that the question can be answered from your summary alone. Use only "
@@ -25,10 +25,12 @@ _SYSTEM = (
 )
 _AGAIN = (408, 409, 425, 429, 500, 502, 503, 504)
 _LONGEST_ANSWER = 2**22
+_LONGEST_REFUSAL = 2**14
+_LONGEST_WAIT = 30.0  # seconds that a busy endpoint may ask for
 
 
 class ChatError(ModelError):
-    """The endpoint did not give a summary."""
+    """The endpoint did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +73,35 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-class ChatWriter:
-    """Writes summaries through an endpoint. Thread-safe.
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What an endpoint answered.
 
-    Args:
-        settings: see :class:`Chat`.
+    Attributes:
+        text: the message, stripped.
+        prompt_tokens: as the endpoint counted them, or None where it did not say.
+        completion_tokens: likewise.
     """
 
-    def __init__(self, settings: Chat) -> None:
+    text: str
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class ChatClient:
+    """Asks an OpenAI-compatible endpoint, again and later where it is busy. Thread-safe.
+
+    Args:
+        settings: see :class:`Chat`; ``parallel`` and ``instruction`` are the caller's business.
+        purpose: what the endpoint is for; stands in error messages.
+    """
+
+    def __init__(self, settings: Chat, purpose: str = "chat-summary") -> None:
         self._settings = settings
+        self._purpose = purpose
         self._opener = urllib.request.build_opener(_NoRedirect)
 
-    def write(
-        self, asked: Sequence[tuple[str, str]], limits: Sequence[int | None]
-    ) -> tuple[list[str | Exception], tuple[str, ...]]:
-        """A summary, or the reason why there is none, for each pair of question and text."""
-        self._endpoint()
-        most = self._settings.max_tokens
-        tokens = [most if limit is None else max(1, min(most, limit)) for limit in limits]
-        with ThreadPoolExecutor(min(self._settings.parallel, max(1, len(asked)))) as pool:
-            found = list(pool.map(self._one, asked, tokens))
-        return found, ()
-
-    def _endpoint(self) -> tuple[str, str]:
+    def endpoint(self) -> tuple[str, str]:
         """Address and model.
 
         Raises:
@@ -103,7 +111,7 @@ class ChatWriter:
         model = self._settings.model or os.environ.get("OPENAI_MODEL")
         if not base or not model:
             raise ModelError(
-                f"chat-summary has no {'model' if base else 'endpoint'}.",
+                f"{self._purpose} has no {'model' if base else 'endpoint'}.",
                 hint="Give settings=ctxzip.Chat(base_url=..., model=...), or set OPENAI_BASE_URL"
                 " and OPENAI_MODEL.",
             )
@@ -111,26 +119,29 @@ class ChatWriter:
             raise ModelError(f"OPENAI_BASE_URL={base!r} is not an http(s) address.")
         return base.rstrip("/") + "/chat/completions", model
 
-    def _one(self, asked: tuple[str, str], tokens: int) -> str | Exception:
-        url, model = self._endpoint()
-        question, text = asked
+    def complete(self, messages: Sequence[Mapping[str, str]], max_tokens: int) -> Completion:
+        """The endpoint's answer, greedily decoded.
+
+        Raises:
+            ChatError: there was none after all attempts; it says why.
+            ModelError: there is no endpoint.
+        """
+        url, model = self.endpoint()
         body = {
             "model": model,
             "temperature": 0,
-            "max_tokens": tokens,
-            "messages": [
-                {"role": "system", "content": self._settings.instruction},
-                {"role": "user", "content": f"Question: {question}\n\nDocument:\n{text}"},
-            ],
+            "max_tokens": max_tokens,
+            "messages": list(messages),
         }
-        reason = ""
+        reason, wait = "", 0.0
         for attempt in range(self._settings.retries + 1):
             if attempt:
-                time.sleep(min(0.25 * 2**attempt, 4.0))
+                time.sleep(max(wait, min(0.25 * 2**attempt, 4.0)))
             try:
-                return _content(self._post(url, body))
+                return _completion(self._post(url, body))
             except urllib.error.HTTPError as error:
-                reason = f"the endpoint answered {error.code} {error.reason}"
+                reason = f"the endpoint answered {error.code} {error.reason}{_detail(error)}"
+                wait = _asked_to_wait(error)
                 if error.code not in _AGAIN:
                     break
             except (TimeoutError, socket.timeout):  # noqa: UP041
@@ -140,7 +151,7 @@ class ChatWriter:
             except ChatError as error:
                 reason = str(error)
                 break
-        return ChatError(reason)
+        raise ChatError(reason)
 
     def _post(self, url: str, body: dict[str, Any]) -> bytes:
         headers = {"Content-Type": "application/json"}
@@ -155,15 +166,71 @@ class ChatWriter:
         return data
 
 
-def _content(data: bytes) -> str:
+class ChatWriter:
+    """Writes summaries through an endpoint. Thread-safe.
+
+    Args:
+        settings: see :class:`Chat`.
+    """
+
+    def __init__(self, settings: Chat) -> None:
+        self._settings = settings
+        self._client = ChatClient(settings)
+
+    def write(
+        self, asked: Sequence[tuple[str, str]], limits: Sequence[int | None]
+    ) -> tuple[list[str | Exception], tuple[str, ...]]:
+        """A summary, or the reason why there is none, for each pair of question and text."""
+        self._client.endpoint()
+        most = self._settings.max_tokens
+        tokens = [most if limit is None else max(1, min(most, limit)) for limit in limits]
+        with ThreadPoolExecutor(min(self._settings.parallel, max(1, len(asked)))) as pool:
+            found = list(pool.map(self._one, asked, tokens))
+        return found, ()
+
+    def _one(self, asked: tuple[str, str], tokens: int) -> str | Exception:
+        question, text = asked
+        messages = [
+            {"role": "system", "content": self._settings.instruction},
+            {"role": "user", "content": f"Question: {question}\n\nDocument:\n{text}"},
+        ]
+        try:
+            return self._client.complete(messages, tokens).text
+        except ChatError as error:
+            return error
+
+
+def _asked_to_wait(error: urllib.error.HTTPError) -> float:
+    """Seconds that a busy endpoint asks for, as far as that is bearable."""
     try:
-        message = json.loads(data)["choices"][0]["message"]
-        content = message.get("content")
+        seconds = float(error.headers.get("Retry-After", 0))
+    except (TypeError, ValueError):
+        return 0.0
+    return min(seconds, _LONGEST_WAIT) if seconds > 0 else 0.0
+
+
+def _detail(error: urllib.error.HTTPError) -> str:
+    """What the endpoint says of its refusal, in a line."""
+    try:
+        said = json.loads(error.read(_LONGEST_REFUSAL))["error"]
+        message = said["message"] if isinstance(said, dict) else said
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return ""
+    return f": {' '.join(str(message).split())[:200]}"
+
+
+def _completion(data: bytes) -> Completion:
+    try:
+        answer = json.loads(data)
+        content = answer["choices"][0]["message"].get("content")
+        usage = answer.get("usage") or {}
+        counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise ChatError(f"the endpoint's answer is not a chat completion ({error})") from None
-    if content is None:
-        return ""
-    if not isinstance(content, str):
+    if content is not None and not isinstance(content, str):
         raise ChatError("the endpoint's answer holds no text")
-    content.encode("utf-8", "strict")
-    return content.strip()
+    text = content or ""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ChatError("the endpoint's answer is not valid Unicode")
+    spent = [count if isinstance(count, int) else None for count in counts]
+    return Completion(text.strip(), *spent)

@@ -90,19 +90,23 @@ class Pipeline:
         prepared = [prepare(self._budgeted(request), self.options) for request in requests]
         done: list[Compression | None] = [self._untouched(one) for one in prepared]
         todo = [i for i, result in enumerate(done) if result is None]
-        asked = [
-            ScoreRequest(prepared[i].passages, prepared[i].request.query, self.options.language)
-            for i in todo
-        ]
+        # The same documents and question under several budgets are scored once.
+        first: dict[object, int] = {}
+        alike = [first.setdefault(_scored_as(prepared[i]), i) for i in todo]
+        asked = {
+            i: ScoreRequest(prepared[i].passages, prepared[i].request.query, self.options.language)
+            for i in first.values()
+        }
         begun = perf_counter()
-        scores = self.scorer.units(asked) if asked else []
+        found = self.scorer.units(list(asked.values())) if asked else []
+        scores = dict(zip(asked, found, strict=True))
         spent = perf_counter() - begun
-        size = sum(len(p.text) for request in asked for p in request.passages) or 1
-        for i, ask, score in zip(todo, asked, scores, strict=True):
+        size = sum(len(p.text) for request in asked.values() for p in request.passages) or 1
+        for i, same in zip(todo, alike, strict=True):
             # A batch is scored as one; each request is charged by its share of the text.
-            share = sum(len(p.text) for p in ask.passages) / size
+            share = sum(len(p.text) for p in asked[same].passages) / size
             prepared[i].seconds["score"] = spent * share
-            done[i] = self._one(prepared[i], ask, score)
+            done[i] = self._one(prepared[i], asked[same], scores[same])
         return [result for result in done if result is not None]
 
     def warmup(self) -> None:
@@ -168,6 +172,13 @@ class Pipeline:
                 chosen = finer
         prepared.seconds["select"] = perf_counter() - begun
         return result_of(prepared, self.name, scores, chosen, tuple(path))
+
+
+def _scored_as(prepared: Prepared) -> object:
+    """What scores depend on: requests that agree in it are scored as one."""
+    request = prepared.request
+    texts = tuple((document.text, document.title) for document in request.documents)
+    return texts, request.query, request.trusted
 
 
 def _empty(chosen: Chosen) -> bool:

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import ctxzip
-from ctxzip import Document, Options
+from ctxzip import Budget, Document, Options, Request
+from ctxzip.pipeline import Pipeline
+from ctxzip.score.lexical import LexicalScorer
 from ctxzip.tokens import resolve
 
 SAMPLE = json.loads(
@@ -151,3 +153,24 @@ def test_other_languages_are_compressed_sensibly():
         result = ctxzip.compress(text, 0.7, query=query, compressor="lexical")
         assert answer in result.text, query
         assert result.text != text
+
+
+def test_one_text_under_several_budgets_is_scored_once():
+    class Counting(LexicalScorer):
+        asked = 0
+
+        def units(self, requests):
+            self.asked += len(requests)
+            return super().units(requests)
+
+    scorer = Counting()
+    pipeline = Pipeline("counting", scorer)
+    documents = (Document(PROSE),)
+    budgets = [Budget(ratio=ratio) for ratio in (0.1, 0.3, 0.6)]
+    requests = [Request(documents, QUESTION, budget) for budget in budgets]
+    together = pipeline.compress_many([*requests, Request(documents, "Who pays?", budgets[0])])
+    assert scorer.asked == 2
+    assert together[:3] == [
+        Pipeline("counting", LexicalScorer()).compress_many([request])[0] for request in requests
+    ]
+    assert min(result.seconds["score"] for result in together) > 0, "each as if it came alone"
