@@ -290,14 +290,20 @@ def load(
 
 
 def _auto(ask: _Ask, options: Options | None) -> Compressor:
-    if ask != _Ask("auto"):
+    settings = ask.settings
+    if replace(ask, settings=None) != _Ask("auto"):
         raise InputError(
             "A model or settings are given, but no compressor that they are for.",
             hint='Name it: ctxzip.load("llmlingua2", model=...).',
         )
     options = options if options is not None else Options()
     fallback = load("lexical", options=options)
-    return Auto(lambda: load("mini", options=options), fallback, _MINI_LANGUAGES, options)
+    return Auto(
+        lambda: load("mini", options=options, settings=settings),
+        fallback,
+        _MINI_LANGUAGES,
+        options,
+    )
 
 
 def _shared(ask: _Ask, make: Callable[[], T]) -> T:
