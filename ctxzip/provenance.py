@@ -25,6 +25,7 @@ __all__ = [
     "compose",
     "compress_nodes",
     "encoded",
+    "traced",
 ]
 
 KEY = "ctxzip"
@@ -172,10 +173,13 @@ def _answer(
 def _spans(node: Node, result: CompressedDocument | None) -> list[list[int]] | None:
     if result is None:
         return []
-    if result.kept is None:
-        return None
+    return None if result.kept is None else traced(node, result.kept)
+
+
+def traced(node: Node, kept: Sequence[tuple[int, int]]) -> list[list[int]] | None:
+    """Spans of a node's text as spans of its source; None where the text was rewritten before."""
     base = _base(node)
-    return None if base is None else [[a, b] for a, b in compose(base, result.kept)]
+    return None if base is None else [[a, b] for a, b in compose(base, kept)]
 
 
 def _base(node: Node) -> list[tuple[int, int]] | None:
