@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ctxzip.events import CompressionEvent as CompressionEvent
     from ctxzip.guard import CompressionTimeoutError as CompressionTimeoutError
     from ctxzip.guard import Guard as Guard
+    from ctxzip.index import SentenceIndex as SentenceIndex
     from ctxzip.labels import word_labels as word_labels
     from ctxzip.messages import MessagesCompression as MessagesCompression
     from ctxzip.messages import compress_messages as compress_messages
@@ -60,6 +61,7 @@ _LAZY = {
     "MessagesCompression": "ctxzip.messages",
     "Mini": "ctxzip.score.mini",
     "Recomp": "ctxzip.score.embedding",
+    "SentenceIndex": "ctxzip.index",
     "acompress": "ctxzip.api",
     "compress": "ctxzip.api",
     "compress_many": "ctxzip.api",
@@ -95,6 +97,7 @@ __all__ = [
     "Request",
     "ScoredUnit",
     "Segment",
+    "SentenceIndex",
     "Span",
     "__version__",
     "acompress",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ctxzip.compressors import load
 from ctxzip.errors import InputError
+from ctxzip.prepare import document_of
 from ctxzip.types import (
     Budget,
     Compression,
@@ -17,6 +19,9 @@ from ctxzip.types import (
     Request,
     check_text,
 )
+
+if TYPE_CHECKING:
+    from ctxzip.index import SentenceIndex
 
 __all__ = ["Prompt", "acompress", "budget_of", "compress", "compress_many", "compressor_of"]
 
@@ -34,6 +39,7 @@ def compress(
     threshold: float | None = None,
     compressor: str | Compressor = "auto",
     options: Options | None = None,
+    index: SentenceIndex | str | os.PathLike[str] | None = None,
 ) -> Compression:
     """Shorten text so that it answers as well.
 
@@ -46,6 +52,8 @@ def compress(
         threshold: calibrated probability below which text is dropped.
         compressor: a name that :func:`ctxzip.list_compressors` lists, ``"auto"``, or a compressor.
         options: what is rarely set.
+        index: sentence embeddings made before the question, or their folder. Sentences are then
+            chosen by similarity (``recomp-extractive``), and only the query is encoded.
 
     Returns:
         The compressed text with its spans, tokens and provenance. Without any budget half of the
@@ -58,7 +66,7 @@ def compress(
     options = options_of(compressor, options)
     budget = budget_of(ratio, target_tokens, threshold, options)
     request = request_of(prompt, query, budget)
-    return compressor_of(compressor, options).compress_many([request])[0]
+    return _chosen(compressor, options, index).compress_many([request])[0]
 
 
 def compress_many(
@@ -70,6 +78,7 @@ def compress_many(
     threshold: float | None = None,
     compressor: str | Compressor = "auto",
     options: Options | None = None,
+    index: SentenceIndex | str | os.PathLike[str] | None = None,
 ) -> list[Compression]:
     """Compress several prompts, each under its own budget of the given size, in common batches.
 
@@ -81,6 +90,7 @@ def compress_many(
         threshold: as for :func:`compress`.
         compressor: as for :func:`compress`.
         options: as for :func:`compress`.
+        index: as for :func:`compress`.
 
     Returns:
         One result per prompt, in order, each the same as :func:`compress` gives.
@@ -100,7 +110,7 @@ def compress_many(
     options = options_of(compressor, options)
     budget = budget_of(ratio, target_tokens, threshold, options)
     requests = [request_of(p, q, budget) for p, q in zip(prompts, asked, strict=True)]
-    return compressor_of(compressor, options).compress_many(requests)
+    return _chosen(compressor, options, index).compress_many(requests)
 
 
 async def acompress(
@@ -112,6 +122,7 @@ async def acompress(
     threshold: float | None = None,
     compressor: str | Compressor = "auto",
     options: Options | None = None,
+    index: SentenceIndex | str | os.PathLike[str] | None = None,
 ) -> Compression:
     """:func:`compress` in a worker thread, so that the event loop goes on."""
     return await asyncio.to_thread(
@@ -123,6 +134,7 @@ async def acompress(
         threshold=threshold,
         compressor=compressor,
         options=options,
+        index=index,
     )
 
 
@@ -153,40 +165,8 @@ def request_of(prompt: Prompt, query: str | None, budget: Budget) -> Request:
             f"prompt is {type(prompt).__name__}, not text.",
             hint="Give a string, documents, or mappings with a 'text'.",
         )
-    documents = tuple(_document(item, i) for i, item in enumerate(items))
+    documents = tuple(document_of(item, i) for i, item in enumerate(items))
     return Request(documents, query, budget, trusted)
-
-
-def _document(item: object, i: int) -> Document:
-    if isinstance(item, str):
-        item = Document(item)
-    elif isinstance(item, Mapping):
-        item = _from_mapping(item, i)
-    if not isinstance(item, Document):
-        raise InputError(
-            f"Document {i} is {type(item).__name__}, not text.",
-            hint="Give strings, ctxzip.Document, or mappings with a 'text'.",
-        )
-    check_text(item.text, f"the text of document {i}")
-    if item.title is not None:
-        check_text(item.title, f"the title of document {i}")
-    return item
-
-
-def _from_mapping(item: Mapping[str, object], i: int) -> Document:
-    if "text" not in item:
-        raise InputError(f"Document {i} has no 'text'; its keys are {sorted(map(str, item))}.")
-    identifier, title, metadata = item.get("id"), item.get("title"), item.get("metadata")
-    if metadata is not None and not isinstance(metadata, Mapping):
-        raise InputError(
-            f"The metadata of document {i} is {type(metadata).__name__}, not a mapping."
-        )
-    return Document(
-        text=item["text"],  # type: ignore[arg-type]  # checked with all other texts
-        id=None if identifier is None else str(identifier),
-        title=title,  # type: ignore[arg-type]
-        metadata=metadata if metadata is not None else {},
-    )
 
 
 def options_of(compressor: str | Compressor, options: Options | None) -> Options:
@@ -214,3 +194,23 @@ def compressor_of(compressor: str | Compressor, options: Options) -> Compressor:
             hint="Give them to ctxzip.load(name, options=...).",
         )
     return compressor
+
+
+def _chosen(
+    compressor: str | Compressor,
+    options: Options,
+    index: SentenceIndex | str | os.PathLike[str] | None,
+) -> Compressor:
+    """The compressor that the caller means, with the index where there is one."""
+    if index is None:
+        return compressor_of(compressor, options)
+    if compressor not in ("auto", "recomp-extractive"):
+        name = compressor if isinstance(compressor, str) else getattr(compressor, "name", "?")
+        raise InputError(
+            f"index= is for compressor 'recomp-extractive', not for {name!r}.",
+            hint="Leave compressor= out, or load the compressor with"
+            " settings=ctxzip.Recomp(index=...).",
+        )
+    from ctxzip.index import opened
+
+    return opened(index).compressor(options)

@@ -8,21 +8,20 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from ctxzip.auto import Auto
 from ctxzip.errors import InputError, MissingExtraError
 from ctxzip.pipeline import Pipeline, Policy
-from ctxzip.score.base import Scorer
 from ctxzip.types import Compressor, Options
 
 if TYPE_CHECKING:
     from ctxzip.backends.encoder import Encoder
-    from ctxzip.backends.pooling import Pooling
     from ctxzip.backends.pytorch import Placement
     from ctxzip.backends.pytorch_lm import CausalModel, Seq2SeqModel
+    from ctxzip.score.embedders import Embedder
 
-__all__ = ["CompressorInfo", "list_compressors", "load"]
+__all__ = ["CompressorInfo", "list_compressors", "load", "load_embedder"]
 
 T = TypeVar("T")
 
@@ -107,29 +106,40 @@ def _recomp_extractive(ask: _Ask, options: Options | None) -> Compressor:
     from ctxzip.score.embedding import EmbeddingScorer, Recomp
 
     settings = _settings(ask, Recomp)
+    scorer = EmbeddingScorer(_embedder(ask, settings.allow_pickle), settings)
+    policy = Policy(granularity="sentence", selects=settings.selects)
+    return Pipeline(ask.name, scorer, options, policy)
 
-    def load_encoder() -> tuple[Encoder, Pooling]:
+
+def _embedder(ask: _Ask, pickles: bool) -> Callable[[], Embedder]:
+    """What makes the vectors of ``recomp-extractive``; one for all settings, loaded once."""
+
+    def make() -> Embedder:
         from ctxzip.backends.exported import ExportedEncoder
         from ctxzip.backends.pooling import Pooling, pooling_of
+        from ctxzip.score.embedders import SentenceEmbedder, SituatedEmbedder, situated
 
-        encoder = _encoder(ask, settings.allow_pickle, classifier=False)
+        bundle = situated(ask.model) if ask.model is not None else None
+        if bundle is not None:
+            return SituatedEmbedder(bundle, str(ask.model))
+        encoder = _encoder(ask, pickles, classifier=False)
         if isinstance(encoder, ExportedEncoder):
-            return encoder, Pooling(**encoder.manifest["pooling"])
+            return SentenceEmbedder(encoder, Pooling(**encoder.manifest["pooling"]))
         from ctxzip.backends.pytorch import folder_of
 
-        pooling = pooling_of(folder_of(encoder.name, _placement(ask, settings.allow_pickle)))
+        pooling = pooling_of(folder_of(encoder.name, _placement(ask, pickles)))
         if pooling.window is not None:
             window = min(encoder.frame.window, pooling.window)
             encoder.frame = replace(encoder.frame, window=window)
-        return encoder, pooling
+        return SentenceEmbedder(encoder, pooling)
 
-    def scorer() -> Scorer:
-        return EmbeddingScorer(load_encoder, settings)
+    return _shared(replace(ask, settings=pickles), lambda: _Once(make))
 
-    # A cache belongs to its caller: it must not come to others through a shared scorer.
-    found = scorer() if settings.cache is not None else _shared(ask, scorer)
-    policy = Policy(granularity="sentence", selects=settings.selects)
-    return Pipeline(ask.name, found, options, policy)
+
+def load_embedder(model: str, device: str = "auto") -> Embedder:
+    """What makes the vectors of ``load("recomp-extractive", model=model, device=device)``."""
+    load("recomp-extractive", model=model, device=device)  # which says what is missing
+    return _embedder(_Ask("recomp-extractive", model, device), False)()
 
 
 def _exit(ask: _Ask, options: Options | None) -> Compressor:
@@ -283,7 +293,7 @@ def load(
         raise InputError(f"Compressor {name!r} takes neither a model nor settings.")
     if backend not in ("auto", "torch", "onnx"):
         raise InputError(f"backend={backend!r} is unknown.", hint='Use "auto", "torch" or "onnx".')
-    missing = [] if _runs_onnx(ask) else _missing(row.needs)
+    missing = [] if _runs_onnx(ask) or _is_mini(ask) else _missing(row.needs)
     if missing:
         raise MissingExtraError(missing[0], row.extra or "all")
     return row.build(ask, options)
@@ -304,6 +314,21 @@ def _auto(ask: _Ask, options: Options | None) -> Compressor:
         _MINI_LANGUAGES,
         options,
     )
+
+
+class _Once(Generic[T]):
+    """Makes something on the first call. Thread-safe."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make: Callable[[], T] | None = make
+        self._lock = threading.Lock()
+
+    def __call__(self) -> T:
+        with self._lock:
+            if self._make is not None:
+                self._made = self._make()
+                self._make = None
+            return self._made
 
 
 def _shared(ask: _Ask, make: Callable[[], T]) -> T:
@@ -340,6 +365,13 @@ def _runs_onnx(ask: _Ask) -> bool:
             f'backend="onnx" needs a folder that "ctxzip export" made; model={ask.model!r}.'
         )
     return exported and ask.backend != "torch"
+
+
+def _is_mini(ask: _Ask) -> bool:
+    """Whether ``recomp-extractive`` shall use the shipped model's embeddings."""
+    from ctxzip.score.embedders import situated
+
+    return ask.name == "recomp-extractive" and bool(ask.model and situated(ask.model))
 
 
 def _placement(ask: _Ask, pickles: bool) -> Placement:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -11,10 +12,10 @@ from ctxzip import protect, tokens
 from ctxzip.errors import InputError
 from ctxzip.render import Layout, TextLayout
 from ctxzip.segment import sentences, structure
-from ctxzip.types import Options, Request
+from ctxzip.types import Document, Options, Request, check_text
 from ctxzip.units import IntArray, Passage
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Prepared", "document_of", "passage_of", "prepare"]
 
 
 @dataclass(slots=True, eq=False)
@@ -126,6 +127,44 @@ def prepare(request: Request, options: Options) -> Prepared:
         ceiling=request.budget.ceiling(before),
         seconds=seconds,
     )
+
+
+def document_of(item: object, i: int) -> Document:
+    """The document that a string, a document or a mapping is; the ``i``-th of its prompt."""
+    if isinstance(item, str):
+        item = Document(item)
+    elif isinstance(item, Mapping):
+        item = _from_mapping(item, i)
+    if not isinstance(item, Document):
+        raise InputError(
+            f"Document {i} is {type(item).__name__}, not text.",
+            hint="Give strings, ctxzip.Document, or mappings with a 'text'.",
+        )
+    check_text(item.text, f"the text of document {i}")
+    if item.title is not None:
+        check_text(item.title, f"the title of document {i}")
+    return item
+
+
+def _from_mapping(item: Mapping[str, object], i: int) -> Document:
+    if "text" not in item:
+        raise InputError(f"Document {i} has no 'text'; its keys are {sorted(map(str, item))}.")
+    identifier, title, metadata = item.get("id"), item.get("title"), item.get("metadata")
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise InputError(
+            f"The metadata of document {i} is {type(metadata).__name__}, not a mapping."
+        )
+    return Document(
+        text=item["text"],  # type: ignore[arg-type]  # checked with all other texts
+        id=None if identifier is None else str(identifier),
+        title=title,  # type: ignore[arg-type]
+        metadata=metadata if metadata is not None else {},
+    )
+
+
+def passage_of(document: Document, language: str | None = None) -> Passage:
+    """A document with its units, as :func:`prepare` makes them."""
+    return Passage(document, document.text, _layout(document.text, language).units)
 
 
 def _clean(text: str, tagged: bool) -> tuple[str, IntArray, IntArray]:

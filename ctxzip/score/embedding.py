@@ -9,24 +9,41 @@ normalisation and prompts, which are read from its files and applied here, in Nu
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from ctxzip.backends.encoder import Encoder, FloatStates, tokenize
-from ctxzip.backends.pooling import Pooling, pool
+from ctxzip.backends.encoder import FloatStates
 from ctxzip.errors import InputError
 from ctxzip.score.base import ScoreRequest, UnitScores
+from ctxzip.score.embedders import Cache, Embedder, Vector
 from ctxzip.score.fallback import LexicalWords
-from ctxzip.units import BoolArray, FloatArray, IntArray, Passage, Words
+from ctxzip.units import BoolArray, FloatArray, Passage, Words
 
-__all__ = ["EMBEDDINGS", "EmbeddingScorer", "Recomp", "marginal_relevance"]
+__all__ = ["EMBEDDINGS", "EmbeddingScorer", "Recomp", "SentenceVectors", "marginal_relevance"]
 
 # Key in ``Document.metadata`` under which a retriever's sentence embeddings are handed in.
 EMBEDDINGS = "sentence_embeddings"
-Vector = npt.NDArray[np.float32]
+
+
+class SentenceVectors(Protocol):
+    """Embeddings made before the question; see :class:`ctxzip.SentenceIndex`.
+
+    Attributes:
+        titles: whether titles were read with the sentences.
+    """
+
+    titles: bool
+
+    def check(self, embedder: Embedder) -> None:
+        """Raise ModelError unless an embedder is the one that the vectors were made with."""
+        ...
+
+    def find(self, passages: Sequence[Passage]) -> tuple[list[FloatStates | None], list[str]]:
+        """Vectors of each passage's units, or None where it is not known; and notes."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +61,8 @@ class Recomp:
         duplicate: cosine from which a sentence repeats a better one and is dropped, or None.
         cache: embeddings by text, shared by the caller; looked up before the model is run, and
             filled. Not copied; must be safe for the caller's threads.
+        index: embeddings of whole passages, made before the question; a passage that it does not
+            hold is read by the model, and the result says so.
         allow_pickle: weights that are pickles may be read, not only safetensors.
     """
 
@@ -52,7 +71,8 @@ class Recomp:
     titles: bool = True
     diversity: float = 0.0
     duplicate: float | None = None
-    cache: MutableMapping[str, Vector] | None = field(default=None, hash=False, compare=False)
+    cache: Cache | None = field(default=None, hash=False, compare=False)
+    index: SentenceVectors | None = field(default=None, hash=False, compare=False)
     allow_pickle: bool = False
 
     def __post_init__(self) -> None:
@@ -62,6 +82,12 @@ class Recomp:
             raise InputError(f"diversity={self.diversity!r} is not in [0, 1].")
         if self.duplicate is not None and not 0 < self.duplicate <= 1:
             raise InputError(f"duplicate={self.duplicate!r} is not in (0, 1].")
+        if self.index is not None and self.index.titles != self.titles:
+            raise InputError(
+                f"titles={self.titles!r}, but the index was made with"
+                f" titles={self.index.titles!r}.",
+                hint=f"Give Recomp(titles={self.index.titles!r}, index=...).",
+            )
 
     @property
     def selects(self) -> bool:
@@ -124,54 +150,34 @@ class EmbeddingScorer:
     """Similarity of every unit to the query.
 
     Args:
-        load: makes the encoder and says how its states become one vector; called once.
+        load: makes the embedder; called once.
         settings: see :class:`Recomp`.
     """
 
     calibrated = False
     words_first = False
 
-    def __init__(
-        self, load: Callable[[], tuple[Encoder, Pooling]], settings: Recomp | None = None
-    ) -> None:
+    def __init__(self, load: Callable[[], Embedder], settings: Recomp | None = None) -> None:
         self._load = load
         self._settings = settings if settings is not None else Recomp()
         self._lock = threading.Lock()
-        self._loaded: tuple[Encoder, Pooling] | None = None
+        self._loaded: Embedder | None = None
         self._words = LexicalWords()
 
-    def _model(self) -> tuple[Encoder, Pooling]:
+    @property
+    def embedder(self) -> Embedder:
+        """What makes the vectors, loaded on first use.
+
+        Raises:
+            ModelError: it cannot be loaded, or the index was made with another.
+        """
         with self._lock:
             if self._loaded is None:
-                self._loaded = self._load()
+                embedder = self._load()
+                if self._settings.index is not None:
+                    self._settings.index.check(embedder)
+                self._loaded = embedder
             return self._loaded
-
-    def embed(self, texts: Sequence[str], *, query: bool = False) -> tuple[FloatStates, list[str]]:
-        """Embeddings of texts, float32, shape (n, d), and what the caller should know.
-
-        A text beyond the model's window is cut, as the reference cuts it.
-        """
-        encoder, pooling = self._model()
-        prompt = pooling.query_prompt if query else pooling.document_prompt
-        cache = self._settings.cache if not query else None
-        found: dict[str, Vector] = {}
-        if cache is not None:
-            found = {text: cache[text] for text in texts if text in cache}
-        missing = [text for text in dict.fromkeys(texts) if text not in found]
-        notes: list[str] = []
-        if missing:
-            inputs, cut = _inputs(encoder, [prompt + text for text in missing])
-            encoded = encoder.forward(inputs)
-            notes += encoded.notes
-            if cut:
-                notes.append(f"{cut} texts were longer than the model reads and were cut")
-            for text, states in zip(missing, encoded.states, strict=True):
-                found[text] = pool(states, pooling)
-                if cache is not None:
-                    cache[text] = found[text]
-        if not texts:
-            return np.zeros((0, 0), np.float32), notes
-        return np.stack([found[text] for text in texts]), notes
 
     def units(self, requests: Sequence[ScoreRequest]) -> list[UnitScores]:
         """See :class:`ctxzip.score.base.Scorer`.
@@ -185,34 +191,36 @@ class EmbeddingScorer:
                     "recomp-extractive compares sentences with a query, and there is none.",
                     hint='Give query=..., or use compressor="auto".',
                 )
-        asked, notes = self.embed([str(request.query) for request in requests], query=True)
-        texts: list[str] = []
-        given: dict[tuple[int, int], FloatStates] = {}
-        for r, request in enumerate(requests):
-            for p, passage in enumerate(request.passages):
-                ready = _handed_in(passage)
-                if ready is not None:
-                    given[r, p] = ready
-                else:
-                    texts += self._texts(passage)
-        embedded, more = self.embed(texts)
-        result = []
-        at = 0
-        for r, request in enumerate(requests):
-            parts = []
-            for p, passage in enumerate(request.passages):
-                size = len(passage.units)
-                if (r, p) in given:
-                    parts.append(given[r, p])
-                else:
-                    parts.append(embedded[at : at + size])
-                    at += size
-            result.append(self._scores(request, asked[r], parts, (*notes, *more)))
-        return result
+        asked, notes = self.embedder.queries([str(request.query) for request in requests])
+        parts, told = [], []
+        for request in requests:
+            known, more = self._known(request.passages)
+            parts.append(known)
+            told.append(more)
+        place = [(r, p) for r, some in enumerate(parts) for p, v in enumerate(some) if v is None]
+        read, more = self.embedder.passages(
+            [requests[r].passages[p] for r, p in place],
+            titles=self._settings.titles,
+            cache=self._settings.cache,
+        )
+        for (r, p), vectors in zip(place, read, strict=True):
+            parts[r][p] = vectors
+        return [
+            self._scores(request, query, [v for v in some if v is not None], (*notes, *said, *more))
+            for request, query, some, said in zip(requests, asked, parts, told, strict=True)
+        ]
 
-    def _texts(self, passage: Passage) -> list[str]:
-        title = passage.document.title if self._settings.titles else None
-        return [f"{title} {text}" if title else text for text in passage.unit_texts()]
+    def _known(self, passages: Sequence[Passage]) -> tuple[list[FloatStates | None], list[str]]:
+        """Vectors that need no model: handed in as metadata, or in the index."""
+        found = [_handed_in(passage) for passage in passages]
+        index = self._settings.index
+        if index is None:
+            return found, []
+        left = [p for p, vectors in enumerate(found) if vectors is None]
+        vectors, notes = index.find([passages[p] for p in left])
+        for p, some in zip(left, vectors, strict=True):
+            found[p] = some
+        return found, notes
 
     def _scores(
         self,
@@ -260,24 +268,13 @@ class EmbeddingScorer:
 
     def warmup(self) -> None:
         """Load the checkpoint and run it once."""
-        self.embed(["a"], query=True)
+        self.embedder.queries(["a"])
 
     def close(self) -> None:
         """Release the weights; a later call loads them again."""
         with self._lock:
             if self._loaded is not None:
-                self._loaded[0].close()
-
-
-def _inputs(encoder: Encoder, texts: list[str]) -> tuple[list[IntArray], int]:
-    """Framed ids of each text, and how many had to be cut."""
-    frame = encoder.frame
-    inputs, cut = [], 0
-    for text in tokenize(encoder.tokenizer, texts):
-        cut += len(text) > frame.room
-        ids = text.ids[: frame.room]
-        inputs.append(np.array([*frame.prefix, *ids, *frame.suffix], np.int64))
-    return inputs, cut
+                self._loaded.close()
 
 
 def _handed_in(passage: Passage) -> FloatStates | None:
