@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import ctxzip
 from ctxzip.corpus import cli as corpus_cli
 from ctxzip.errors import CtxzipError, InputError
+from ctxzip.serve import command as serve_cli
 
 __all__ = ["main"]
 
@@ -132,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     compress.add_argument("-o", "--output", metavar="FILE", help="write there, whole or not at all")
     _add_export(commands)
     corpus_cli.add(commands)
+    serve_cli.add(commands)
     listing = commands.add_parser("compressors", help="list what is installed and what each needs")
     listing.set_defaults(run=_list)
     return parser

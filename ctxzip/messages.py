@@ -17,7 +17,7 @@ from ctxzip.api import budget_of, compressor_of, options_of
 from ctxzip.errors import BudgetError, InputError
 from ctxzip.types import Budget, Compression, Compressor, Document, Options, Request, check_text
 
-__all__ = ["MessagesCompression", "compress_messages"]
+__all__ = ["MessagesCompression", "Plan", "compress_messages", "plan"]
 
 _UNTOUCHED_ROLES = ("system", "developer")
 DEFAULT_RATIO = 0.5
@@ -93,6 +93,46 @@ def compress_messages(
         BudgetError: what may not be touched exceeds the ceiling.
     """
     options = options_of(compressor, options)
+    planned = plan(messages, ratio, query=query, target_tokens=target_tokens, options=options)
+    return planned.finish(compressor_of(compressor, options).compress_many(planned.requests))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be compressed of a conversation, for whoever compresses it elsewhere.
+
+    Attributes:
+        requests: one for each content that has to be shortened, with its share of the budget.
+    """
+
+    requests: list[Request]
+    _messages: list[dict[str, Any]]
+    _work: list[_Content]
+    _before: int
+    _tokenizer: str
+    _query: str | None
+    _notes: tuple[str, ...] = ()
+
+    def finish(self, compressed: Sequence[Compression]) -> MessagesCompression:
+        """The conversation with the results of ``requests`` in their places."""
+        for content, one in zip(self._work, compressed, strict=True):
+            _put(self._messages[content.message], content.path, one.text)
+        after = self._before - sum(one.tokens_before - one.tokens_after for one in compressed)
+        parts = tuple((c.message, one) for c, one in zip(self._work, compressed, strict=True))
+        return MessagesCompression(
+            self._messages, self._before, after, self._tokenizer, self._query, parts, self._notes
+        )
+
+
+def plan(
+    messages: Sequence[Mapping[str, Any]],
+    ratio: float | None = None,
+    *,
+    query: str | None = None,
+    target_tokens: int | None = None,
+    options: Options,
+) -> Plan:
+    """The first half of :func:`compress_messages`, with the same arguments and errors."""
     budget = budget_of(ratio, target_tokens, None, options)
     if budget.ratio is None and budget.tokens is None:
         budget = replace(budget, ratio=DEFAULT_RATIO)
@@ -108,16 +148,11 @@ def compress_messages(
     result: list[dict[str, Any]] = [_copy(message) for message in messages]
     if before <= ceiling:
         note = f"the conversation of {before} tokens already fits the ceiling of {ceiling}"
-        return MessagesCompression(result, before, before, counter.name, query, (), (note,))
+        return Plan([], result, [], before, counter.name, query, (note,))
     shares = _share(contents, ceiling)
     work = [(c, share) for c, share in zip(contents, shares, strict=True) if share < c.tokens]
     requests = [Request((Document(c.text),), query, Budget(tokens=share)) for c, share in work]
-    compressed = compressor_of(compressor, options).compress_many(requests)
-    for (content, _), one in zip(work, compressed, strict=True):
-        _put(result[content.message], content.path, one.text)
-    after = before - sum(one.tokens_before - one.tokens_after for one in compressed)
-    parts = tuple((c.message, one) for (c, _), one in zip(work, compressed, strict=True))
-    return MessagesCompression(result, before, after, counter.name, query, parts)
+    return Plan(requests, result, [c for c, _ in work], before, counter.name, query)
 
 
 def _asking(messages: Sequence[Mapping[str, Any]]) -> int | None:
