@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import ctxzip
 from ctxzip.corpus import cli as corpus_cli
 from ctxzip.errors import CtxzipError, InputError
+from ctxzip.evaluate import command as eval_command
 from ctxzip.serve import command as serve_cli
 
 __all__ = ["main"]
@@ -27,6 +28,7 @@ examples:
   ctxzip compress handbook.md --query "How long is the warranty?" --ratio 0.3
   cat a.txt b.txt | ctxzip compress --target-tokens 500
   ctxzip compress *.md --query "..." --ratio 0.2 --json > result.json
+  ctxzip compress *.md --query "..." --ratio 0.2 --report page.html --show
 
 The text goes to standard output, a one-line summary to standard error.
 """
@@ -131,9 +133,14 @@ def _parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="print the result with spans and counts as JSON"
     )
     compress.add_argument("-o", "--output", metavar="FILE", help="write there, whole or not at all")
+    compress.add_argument("--report", metavar="FILE", help="write a page that shows what was kept")
+    compress.add_argument(
+        "--show", action="store_true", help="print the whole text, with what was dropped dimmed"
+    )
     _add_export(commands)
     corpus_cli.add(commands)
     serve_cli.add(commands)
+    eval_command.add(commands)
     listing = commands.add_parser("compressors", help="list what is installed and what each needs")
     listing.set_defaults(run=_list)
     return parser
@@ -177,6 +184,8 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _compress(arguments: argparse.Namespace) -> int:
+    if arguments.show and arguments.json:
+        raise InputError("--show and --json exclude each other.")
     names = arguments.files or ["-"]
     documents = [ctxzip.Document(_read(name), id=None if name == "-" else name) for name in names]
     options = ctxzip.Options(
@@ -200,9 +209,15 @@ def _compress(arguments: argparse.Namespace) -> int:
         compressor=arguments.compressor,
         options=options,
     )
-    text = (
-        json.dumps(_record(result), ensure_ascii=False, indent=2) if arguments.json else result.text
-    )
+    text = result.text
+    if arguments.json:
+        text = json.dumps(_record(result), ensure_ascii=False, indent=2)
+    elif arguments.show:
+        text = _shown(result, arguments.output)
+    if arguments.report:
+        from ctxzip import report
+
+        _write(report.html(result, query=arguments.query), arguments.report)
     _write(text if text.endswith("\n") or not text else text + "\n", arguments.output)
     for note in result.notes:
         _say(f"ctxzip: note: {note}")
@@ -213,6 +228,13 @@ def _compress(arguments: argparse.Namespace) -> int:
         f"by {result.compressor} in {sum(result.seconds.values()):.2f} s"
     )
     return 0
+
+
+def _shown(result: ctxzip.Compression, output: str | None) -> str:
+    from ctxzip import report
+
+    plain = output is not None or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    return report.terminal(result, colour=sys.stdout.isatty() and not plain)
 
 
 def _read(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import numbers
 import re
@@ -331,6 +332,12 @@ class Compression:
 
     def __str__(self) -> str:
         return self.text
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: kept, dropped and protected text."""
+        # Looked up at run time: the vocabulary knows nothing of what is built on it.
+        shown: str = importlib.import_module("ctxzip.report").fragment(self)
+        return shown
 
     @property
     def ratio(self) -> float:

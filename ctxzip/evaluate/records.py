@@ -1,6 +1,6 @@
 """Questions with their documents, from JSON lines, JSON or CSV.
 
-A record is an object with a question, its documents and, where they are known, answers and evidence::
+A record is an object with a question, its documents and, where known, answers and evidence::
 
     {"id": ..., "query": ..., "answers": [str, ...],
      "documents": [{"title", "text", "evidence": [[start, end], ...]}, ...]}
@@ -100,12 +100,11 @@ def _rows(path: Path) -> Iterator[tuple[str, Any]]:
             yield from _entries(path, file.read())
         else:
             for number, line in enumerate(file, 1):
-                line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
                 if line.strip():
                     yield f"{path}, line {number}", line
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
     if path.suffix == ".xz":
         return lzma.open(path, "rb")
     if path.suffix == ".gz":
@@ -213,7 +212,7 @@ def _parsed(row: Any, where: str) -> Record:
         if isinstance(row, Exception):
             raise row
         if isinstance(row, bytes):
-            row = json.loads(row.decode())
+            row = json.loads(row.decode("utf-8-sig"))
         return _record(row, where.rpartition(", ")[2])
     except UnicodeDecodeError as error:
         raise InputError(f"{where}: not UTF-8 text (byte {error.start}).") from error

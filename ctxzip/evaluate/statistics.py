@@ -66,32 +66,37 @@ def intervals(
     return mean, low, high
 
 
-def lower_bound(values: Sequence[float], worst: float, level: float, *, seed: int = SEED) -> float:
-    """What the mean of bounded values exceeds with the confidence ``1 - level``.
+def lower_bound(
+    values: Sequence[float], wholes: Sequence[float], level: float, *, seed: int = SEED
+) -> float:
+    """What ``mean(values) / mean(wholes)`` is at least, with the confidence ``1 - level``.
 
-    A plain bootstrap of a handful of perfect values would promise perfection. One imaginary worst
-    case is therefore added before drawing. For 0 and 1 as values the bound then comes close to the
-    exact one of Clopper and Pearson (1934): of 59 successes it says 95%, as does the rule of three.
+    A plain bootstrap of a handful of perfect values would promise perfection. One imaginary
+    question, of which everything is lost, is therefore added before drawing. For values of 0 and 1
+    the bound then comes close to the exact one of Clopper and Pearson (1934): of 59 successes in 59
+    it says 95%, as does the rule of three.
 
     Args:
-        values: one per request.
-        worst: the least that a value can be.
+        values: one per question, in [0, 1].
+        wholes: what each would have been with nothing lost, in [0, 1].
         level: one-sided, such as 0.05.
 
     Raises:
-        InputError: there are no values.
+        InputError: there are no values, or not as many wholes.
     """
-    if not len(values):
-        raise InputError("There are no values to bound.")
-    extended = np.append(np.asarray(values, np.float64), worst)
-    drawn = [counts @ extended for counts in _counts(len(extended), RESAMPLES, seed)]
-    return float(np.quantile(np.concatenate(drawn) / len(values), level))
+    if not len(values) or len(values) != len(wholes):
+        raise InputError(f"{len(values)} values of {len(wholes)} wholes cannot be bounded.")
+    pairs = np.array([[*values, 0.0], [*wholes, 1.0]]).T
+    drawn = np.concatenate([counts @ pairs for counts in _counts(len(pairs), RESAMPLES, seed)])
+    share = np.where(drawn[:, 1] > 0, drawn[:, 0] / np.maximum(drawn[:, 1], 1e-12), 0.0)
+    return float(np.quantile(share, level))
 
 
 def _counts(n: int, resamples: int, seed: int) -> Iterator[FloatArray]:
     """How often each of ``n`` requests is drawn, for some resamples at a time."""
     generator = np.random.default_rng(seed)
     step = max(1, _CELLS // max(n, 1))
-    even = np.full(n, 1 / max(n, 1))
     for done in range(0, resamples, step):
-        yield generator.multinomial(n, even, min(step, resamples - done)).astype(np.float64)
+        rows = min(step, resamples - done)
+        drawn = generator.integers(0, n, (rows, n)) + np.arange(rows)[:, None] * n
+        yield np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
