@@ -106,6 +106,9 @@ def _parser() -> argparse.ArgumentParser:
         help='see "ctxzip compressors"; default auto',
     )
     compress.add_argument(
+        "--index", metavar="DIR", help='embeddings that "ctxzip corpus index" made'
+    )
+    compress.add_argument(
         "--tokenizer",
         default="o200k_base",
         metavar="NAME",
@@ -208,6 +211,7 @@ def _compress(arguments: argparse.Namespace) -> int:
         threshold=arguments.threshold,
         compressor=arguments.compressor,
         options=options,
+        index=arguments.index,
     )
     text = result.text
     if arguments.json:
