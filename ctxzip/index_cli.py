@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -87,7 +88,8 @@ class _Progress:
 
     def __init__(self, index: SentenceIndex, folder: Path, overwrite: bool) -> None:
         self._index, self._folder, self._overwrite = index, folder, overwrite
-        self._begun = self._said = self._saved = monotonic()
+        self._begun = self._saved = monotonic()
+        self._said = -math.inf
         self._pause = _SAVE_SECONDS
         self._tty = sys.stderr.isatty()
         self.stopped = False
@@ -123,7 +125,7 @@ class _Progress:
 
     def done(self) -> None:
         """End the line."""
-        if self._tty and self._said > self._begun:
+        if self._tty and self._said > 0:
             _say("")
 
 

@@ -31,7 +31,7 @@ from ctxzip.units import Passage
 
 __all__ = ["Change", "SentenceIndex"]
 
-_CHARACTERS = 64_000  # of passages that are embedded together
+_CHARACTERS = 32_000  # of passages that are embedded together
 # Largest difference, as a part of a vector's length, that half precision and 8-bit weights make
 # between two runs of the same model; other models differ by a multiple of it.
 _TOLERANCE = 0.1
