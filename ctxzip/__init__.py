@@ -27,10 +27,12 @@ from ctxzip.types import (
 )
 
 if TYPE_CHECKING:
+    from ctxzip import report as report
     from ctxzip.api import acompress as acompress
     from ctxzip.api import compress as compress
     from ctxzip.api import compress_many as compress_many
     from ctxzip.chat import Chat as Chat
+    from ctxzip.code.settings import LongCodeZip as LongCodeZip
     from ctxzip.compressors import CompressorInfo as CompressorInfo
     from ctxzip.compressors import list_compressors as list_compressors
     from ctxzip.compressors import load as load
@@ -59,6 +61,7 @@ _LAZY = {
     "Guard": "ctxzip.guard",
     "LLMLingua2": "ctxzip.score.classifier",
     "MessagesCompression": "ctxzip.messages",
+    "LongCodeZip": "ctxzip.code.settings",
     "Mini": "ctxzip.score.mini",
     "Recomp": "ctxzip.score.embedding",
     "SentenceIndex": "ctxzip.index",
@@ -88,6 +91,7 @@ __all__ = [
     "Guard",
     "InputError",
     "LLMLingua2",
+    "LongCodeZip",
     "MessagesCompression",
     "Mini",
     "MissingExtraError",
@@ -106,11 +110,14 @@ __all__ = [
     "compress_messages",
     "list_compressors",
     "load",
+    "report",
     "word_labels",
 ]
 
 
 def __getattr__(name: str) -> object:
+    if name == "report":
+        return importlib.import_module("ctxzip.report")
     if name not in _LAZY:
         raise AttributeError(f"module 'ctxzip' has no attribute {name!r}")
     value: object = getattr(importlib.import_module(_LAZY[name]), name)

@@ -9,15 +9,16 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ctxzip.errors import InputError, ModelError
 
 __all__ = ["Chat", "ChatClient", "ChatError", "ChatWriter", "Completion"]
 
+T = TypeVar("T")
 _SYSTEM = (
     "Summarise the document so that the question can be answered from your summary alone. Use only "
     "what the document says, keep numbers and names as they stand, and write nothing else. If the "
@@ -101,8 +102,11 @@ class ChatClient:
         self._purpose = purpose
         self._opener = urllib.request.build_opener(_NoRedirect)
 
-    def endpoint(self) -> tuple[str, str]:
+    def endpoint(self, path: str = "/chat/completions") -> tuple[str, str]:
         """Address and model.
+
+        Args:
+            path: what is asked for, below the base address.
 
         Raises:
             ModelError: neither the settings nor the environment name them.
@@ -117,7 +121,7 @@ class ChatClient:
             )
         if not base.startswith(("http://", "https://")):
             raise ModelError(f"OPENAI_BASE_URL={base!r} is not an http(s) address.")
-        return base.rstrip("/") + "/chat/completions", model
+        return base.rstrip("/") + path, model
 
     def complete(self, messages: Sequence[Mapping[str, str]], max_tokens: int) -> Completion:
         """The endpoint's answer, greedily decoded.
@@ -126,19 +130,28 @@ class ChatClient:
             ChatError: there was none after all attempts; it says why.
             ModelError: there is no endpoint.
         """
-        url, model = self.endpoint()
-        body = {
-            "model": model,
-            "temperature": 0,
-            "max_tokens": max_tokens,
-            "messages": list(messages),
-        }
+        body = {"temperature": 0, "max_tokens": max_tokens, "messages": list(messages)}
+        return self.request("/chat/completions", body, _completion)
+
+    def request(self, path: str, body: Mapping[str, Any], read: Callable[[bytes], T]) -> T:
+        """What the endpoint answers to a request.
+
+        Args:
+            path: what is asked for, below the base address.
+            body: of the request, without the model.
+            read: makes something of the answer; ChatError where it is not what it should be.
+
+        Raises:
+            ChatError: there was none after all attempts; it says why.
+            ModelError: there is no endpoint.
+        """
+        url, model = self.endpoint(path)
         reason, wait = "", 0.0
         for attempt in range(self._settings.retries + 1):
             if attempt:
                 time.sleep(max(wait, min(0.25 * 2**attempt, 4.0)))
             try:
-                return _completion(self._post(url, body))
+                return read(self._post(url, {"model": model, **body}))
             except urllib.error.HTTPError as error:
                 reason = f"the endpoint answered {error.code} {error.reason}{_detail(error)}"
                 wait = _asked_to_wait(error)

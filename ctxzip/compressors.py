@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from ctxzip.auto import Auto
 from ctxzip.errors import InputError, MissingExtraError
+from ctxzip.mixed import Mixed
 from ctxzip.pipeline import Pipeline, Policy
 from ctxzip.types import Compressor, Options
 
 if TYPE_CHECKING:
     from ctxzip.backends.encoder import Encoder
+    from ctxzip.backends.likelihood import Likelihood
     from ctxzip.backends.pytorch import Placement
     from ctxzip.backends.pytorch_lm import CausalModel, Seq2SeqModel
+    from ctxzip.code.settings import LongCodeZip
+    from ctxzip.score.code import CodeScorer
     from ctxzip.score.embedders import Embedder
 
 __all__ = ["CompressorInfo", "list_compressors", "load", "load_embedder"]
@@ -177,6 +181,71 @@ def _recomp_abstractive(ask: _Ask, options: Options | None) -> Compressor:
     )
 
 
+def _longcodezip(ask: _Ask, options: Options | None) -> Compressor:
+    def text(some: Options) -> Compressor:
+        return load("lexical", options=some)
+
+    return Mixed(ask.name, lambda some: _code(ask, some), text, options)
+
+
+def _code(ask: _Ask, options: Options) -> Compressor:
+    """The compressor of documents that are source code."""
+    from ctxzip.code.compressor import CodeCompressor
+    from ctxzip.code.settings import LongCodeZip
+    from ctxzip.score.code import Embedded, LexicalCode
+
+    settings = _settings(ask, LongCodeZip)
+    kind = settings.scorer
+    if kind == "auto":
+        kind = "lexical" if ask.model is None and settings.endpoint is None else "perplexity"
+    if kind == "lexical" and ask.model is not None:
+        raise InputError(
+            f"model={ask.model!r} is given, but scorer='lexical' takes none.",
+            hint="Leave scorer out, or use scorer='perplexity' or 'embedding'.",
+        )
+
+    def make() -> CodeScorer:
+        if kind == "lexical":
+            return LexicalCode()
+        if kind == "mini":
+            from ctxzip.score import mini
+
+            return Embedded("mini and words", lambda: _shared(_Ask("mini"), mini.load))
+        if kind == "embedding":
+            from ctxzip.score.embedding import EmbeddingScorer
+
+            row = replace(ask, name="recomp-extractive", settings=None)
+            return Embedded("embeddings and words", lambda: EmbeddingScorer(_embedder(row, False)))
+        return _perplexity(ask, settings)
+
+    scorer = _shared(ask, make)
+    return CodeCompressor(ask.name, scorer, options, settings)
+
+
+def _perplexity(ask: _Ask, settings: LongCodeZip) -> CodeScorer:
+    """Perplexities by an endpoint, or by a causal language model on this machine."""
+    from ctxzip.score.perplexity import PerplexityCode
+
+    def likelihood() -> Likelihood:
+        if settings.endpoint is not None:
+            from ctxzip.backends.completions import EndpointLikelihood
+
+            chat = settings.endpoint
+            return EndpointLikelihood(chat if ask.model is None else replace(chat, model=ask.model))
+        if ask.model is None:
+            raise InputError(
+                "scorer='perplexity' needs a causal language model.",
+                hint='Give model="Qwen/Qwen2.5-Coder-0.5B-Instruct" or a folder, or'
+                " settings=ctxzip.LongCodeZip(endpoint=ctxzip.Chat(base_url=...)).",
+            )
+        from ctxzip.backends.likelihood import TorchLikelihood
+        from ctxzip.backends.pytorch_lm import CausalModel
+
+        return TorchLikelihood(CausalModel(ask.model, _placement(ask, False)))
+
+    return PerplexityCode(likelihood, settings.shortlist)
+
+
 def _chat_summary(ask: _Ask, options: Options | None) -> Compressor:
     from ctxzip.chat import Chat, ChatWriter
     from ctxzip.rewrite import RewritingCompressor
@@ -227,6 +296,11 @@ _ROWS = {
         needs=_TORCH,
         extra="torch",
         model="fangyuan/nq_abstractive_compressor",
+    ),
+    "longcodezip": _Row(
+        "LongCodeZip: source code by function and block; words, embeddings or perplexity",
+        _longcodezip,
+        configurable=True,
     ),
     "chat-summary": _Row(
         "an LLM behind an OpenAI-compatible endpoint writes a summary",
@@ -307,13 +381,16 @@ def _auto(ask: _Ask, options: Options | None) -> Compressor:
             hint='Name it: ctxzip.load("llmlingua2", model=...).',
         )
     options = options if options is not None else Options()
-    fallback = load("lexical", options=options)
-    return Auto(
-        lambda: load("mini", options=options, settings=settings),
-        fallback,
-        _MINI_LANGUAGES,
-        options,
-    )
+
+    def text(some: Options) -> Compressor:
+        fallback = load("lexical", options=some)
+        model = _Once(lambda: load("mini", options=some, settings=settings))
+        return Auto(model, fallback, _MINI_LANGUAGES, some)
+
+    def code(some: Options) -> Compressor:
+        return _code(_Ask("longcodezip"), some)
+
+    return Mixed("auto", code, text, options, calibrated=True)
 
 
 class _Once(Generic[T]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -76,8 +76,16 @@ class Prepared:
         return np.array([max(1, self.counter.count(text[a:b])) for a, b in pairs], np.int64)
 
 
-def prepare(request: Request, options: Options) -> Prepared:
+def prepare(
+    request: Request, options: Options, layout: Callable[[int, str], Layout] | None = None
+) -> Prepared:
     """Segment, count and protect.
+
+    Args:
+        request: as the caller made it.
+        options: as the caller made them.
+        layout: segments one document, given its index and its clean text; sentences and members of
+            JSON unless given.
 
     Raises:
         InputError: a document that is not text, or protection that does not fit the documents.
@@ -106,7 +114,10 @@ def prepare(request: Request, options: Options) -> Prepared:
     original = [document.text for document in request.documents]
     starts, before = _count(original, texts, prefixes, options, counter)
     lap("count")
-    layouts = tuple(_layout(text, options.language) for text in texts)
+    if layout is None:
+        layouts = tuple(_layout(text, options.language) for text in texts)
+    else:
+        layouts = tuple(layout(i, text) for i, text in enumerate(texts))
     hard = tuple(map(_whole_if_torn, texts, layouts, hard))
     lap("segment")
     passages = tuple(

@@ -176,6 +176,22 @@ def _loaded(name: str, placement: Placement, load: Callable[..., T], **arguments
         raise _explain(name, error, placement) from error
 
 
+def gguf_source(name: str) -> tuple[str, dict[str, Any]]:
+    """The folder of a checkpoint, and what transformers must be told where it is a GGUF file.
+
+    Raises:
+        ModelError: there is no such file.
+        MissingExtraError: the package that reads it is missing.
+    """
+    path = Path(name)
+    if path.suffix != ".gguf":
+        return name, {}
+    require("gguf", "gguf")
+    if not path.is_file():
+        raise ModelError(f"There is no file {name!r}.")
+    return str(path.parent), {"gguf_file": path.name}
+
+
 def load_tokenizer(name: str, placement: Placement) -> Any:
     """The transformers tokenizer of a checkpoint.
 
@@ -183,7 +199,8 @@ def load_tokenizer(name: str, placement: Placement) -> Any:
         ModelError: there is none, or it is not one of the fast tokenizers.
     """
     auto = require("transformers").AutoTokenizer
-    tokenizer = _loaded(name, placement, auto.from_pretrained)
+    folder, source = gguf_source(name)
+    tokenizer = _loaded(folder, placement, auto.from_pretrained, **source)
     if not hasattr(tokenizer, "backend_tokenizer"):
         raise ModelError(
             f"The tokenizer of {name!r} is written in Python and gives no offsets.",
@@ -205,22 +222,24 @@ def load_model(name: str, placement: Placement, auto: str, architecture: str) ->
         ModelError: it cannot be loaded, or is of another kind.
     """
     transformers = require("transformers")
-    config = _loaded(name, placement, transformers.AutoConfig.from_pretrained)
+    folder, source = gguf_source(name)
+    config = _loaded(folder, placement, transformers.AutoConfig.from_pretrained, **source)
     declared = list(getattr(config, "architectures", None) or [])
-    if architecture and not any(architecture in one for one in declared):
+    if architecture and not source and not any(architecture in one for one in declared):
         raise ModelError(
             f"The checkpoint {name!r} is a {', '.join(declared) or 'model of no declared kind'};"
             f" a {architecture or auto} is needed.",
             hint="Give a checkpoint that was made for this compressor.",
         )
     device = resolve_device(placement.device)
-    safe = True if not placement.pickles else None
+    if not source:
+        source = {"use_safetensors": True if not placement.pickles else None}
     model = _loaded(
-        name,
+        folder,
         placement,
         getattr(transformers, auto).from_pretrained,
         dtype=resolve_dtype(placement.dtype, device),
-        use_safetensors=safe,
+        **source,
     )
     return model.to(device).eval()
 

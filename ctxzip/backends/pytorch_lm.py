@@ -32,7 +32,7 @@ class CausalModel:
     """A causal language model that reads continuations of one prefix. Thread-safe.
 
     Args:
-        name: folder or hub name.
+        name: folder, ``.gguf`` file or hub name.
         placement: where and how.
         adapter: folder or hub name of a LoRA adapter, merged into the weights.
 
@@ -40,6 +40,7 @@ class CausalModel:
         tokenizer: the transformers tokenizer.
         window: most tokens of prefix and continuation together.
         tokens_read: tokens that went through the model so far, padding included.
+        sparse: the model gives logits at chosen positions only.
     """
 
     def __init__(self, name: str, placement: Placement, adapter: str | None = None) -> None:
@@ -54,7 +55,7 @@ class CausalModel:
         self.window = int(getattr(self.model.config, "max_position_embeddings", 0) or 8192)
         self.tokens_read = 0
         parameters = inspect.signature(self.model.forward).parameters
-        self._sparse = "logits_to_keep" in parameters
+        self.sparse = "logits_to_keep" in parameters
 
     def continuations(
         self, prefix: IntArray, suffixes: Sequence[IntArray], wanted: Sequence[int]
@@ -80,8 +81,8 @@ class CausalModel:
         most = _CPU_TOKENS if device.type == "cpu" else _GPU_TOKENS
         with torch.inference_mode():
             ids = torch.from_numpy(prefix).to(device)[None]
-            cache = self._call(ids, use_cache=True, keep=[len(prefix) - 1]).past_key_values
-            self._count(len(prefix))
+            cache = self.call(ids, use_cache=True, keep=[len(prefix) - 1]).past_key_values
+            self.count_tokens(len(prefix))
             while order:
                 size = max(1, most // len(suffixes[order[0]]))
                 batch, order = order[:size], order[size:]
@@ -109,27 +110,29 @@ class CausalModel:
         own.batch_repeat_interleave(len(rows))
         positions = torch.arange(before, before + length, device=device)
         ends = sorted({len(row) - 1 for row in rows})
-        output = self._call(
+        output = self.call(
             torch.from_numpy(ids).to(device),
             attention_mask=torch.from_numpy(mask).to(device),
             past_key_values=own,
             position_ids=positions[None].expand(len(rows), -1),
             keep=ends,
         )
-        self._count(ids.size)
+        self.count_tokens(ids.size)
         logits = output.logits[:, :, list(wanted)].float().cpu().numpy()
-        at = {end: i for i, end in enumerate(ends)} if self._sparse else None
+        at = {end: i for i, end in enumerate(ends)} if self.sparse else None
         return [
             logits[i, at[len(row) - 1] if at is not None else len(row) - 1]
             for i, row in enumerate(rows)
         ]
 
-    def _call(self, ids: Any, *, keep: list[int], **arguments: Any) -> Any:
-        if self._sparse:
+    def call(self, ids: Any, *, keep: list[int], **arguments: Any) -> Any:
+        """The model's output; where it can, with logits at the positions ``keep`` only."""
+        if self.sparse:
             arguments["logits_to_keep"] = require("torch").tensor(keep, device=ids.device)
         return self.model(input_ids=ids, **arguments)
 
-    def _count(self, tokens: int) -> None:
+    def count_tokens(self, tokens: int) -> None:
+        """Add to ``tokens_read``."""
         with self._lock:
             self.tokens_read += int(tokens)
 

@@ -1,0 +1,104 @@
+"""Log-likelihoods by an endpoint that returns those of the prompt (vLLM, llama.cpp's server)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ctxzip.chat import Chat, ChatClient, ChatError
+from ctxzip.units import FloatArray
+
+__all__ = ["EndpointLikelihood"]
+
+
+class _Token(NamedTuple):
+    """A token of a prompt: its first character, and its log-likelihood where it has one."""
+
+    start: int
+    value: float | None
+
+
+class EndpointLikelihood:
+    """Likelihoods of prompts by an OpenAI-compatible ``/completions`` endpoint with ``echo``.
+
+    Args:
+        settings: address, model, key, time-outs; see :class:`ctxzip.Chat`.
+    """
+
+    def __init__(self, settings: Chat) -> None:
+        self._settings = settings
+        self._client = ChatClient(settings, "longcodezip")
+
+    @property
+    def name(self) -> str:
+        """The model's name at the endpoint."""
+        return self._client.endpoint("/completions")[1]
+
+    def question(
+        self, query: str, contexts: Sequence[str | None]
+    ) -> tuple[list[FloatArray], tuple[str, ...]]:
+        """See :class:`ctxzip.backends.likelihood.Likelihood`.
+
+        Raises:
+            ChatError: the endpoint gave no log-likelihoods.
+        """
+        prefixes = ["" if context is None else context + "\n\n" for context in contexts]
+        found = self._tokens([prefix + query for prefix in prefixes])
+        result = [
+            np.array([-t.value for t in some if t.start >= len(prefix) and t.value is not None])
+            for prefix, some in zip(prefixes, found, strict=True)
+        ]
+        return result, ()
+
+    def lines(self, lines: Sequence[str]) -> list[float]:
+        """See :class:`ctxzip.backends.likelihood.Likelihood`.
+
+        In one request, cut at the lines: a token that holds a line's end counts for that line, so
+        the values are close to those of a model on this machine, not equal.
+        """
+        if not any(lines):
+            return [0.0] * len(lines)
+        tokens = self._tokens(["\n".join(lines)])[0]
+        starts = np.cumsum([0, *(len(line) + 1 for line in lines)])
+        place = np.searchsorted(starts, [token.start for token in tokens], side="right") - 1
+        sums, counts = np.zeros(len(lines)), np.zeros(len(lines))
+        for line, token in zip(place.tolist(), tokens, strict=True):
+            if token.value is not None and line < len(lines):
+                sums[line] -= token.value
+                counts[line] += 1
+        means = np.where(counts > 0, sums / np.maximum(counts, 1), math.inf) / math.log(2)
+        return [float(mean) if line else 0.0 for mean, line in zip(means, lines, strict=True)]
+
+    def _tokens(self, prompts: Sequence[str]) -> list[list[_Token]]:
+        with ThreadPoolExecutor(min(self._settings.parallel, max(1, len(prompts)))) as pool:
+            return list(pool.map(self._one, prompts))
+
+    def _one(self, prompt: str) -> list[_Token]:
+        body = {"prompt": prompt, "max_tokens": 1, "temperature": 0, "echo": True, "logprobs": 1}
+        return self._client.request("/completions", body, lambda data: _read(data, prompt))
+
+
+def _read(data: bytes, prompt: str) -> list[_Token]:
+    """The tokens of the prompt in an answer."""
+    try:
+        found: dict[str, Any] = json.loads(data)["choices"][0]["logprobs"]
+        pieces, values = found["tokens"], found["token_logprobs"]
+        offsets = found.get("text_offset") or np.cumsum([0, *map(len, pieces)])[:-1].tolist()
+        tokens = [
+            _Token(int(start), None if value is None else float(value))
+            for start, value in zip(offsets, values, strict=True)
+            if start < len(prompt)
+        ]
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ChatError(
+            f"the endpoint's answer holds no log-likelihoods of the prompt ({error!r});"
+            " it must support echo and logprobs"
+        ) from None
+    if len(tokens) < 2 or all(token.value is None for token in tokens):
+        raise ChatError("the endpoint gives no log-likelihoods of the prompt")
+    return tokens

@@ -1,0 +1,287 @@
+"""Log-likelihoods by a causal language model: every token is read once.
+
+A question is scored behind a context in one pass over both. The perplexity of each line given all
+lines before it takes one pass over the whole text: the tokens of the text up to a line differ from
+those of the whole only at the line's end, so what differs is looked up in the same pass's
+distributions, and the few tokens behind it are read against its cache, all of them at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from ctxzip.backends.pytorch import halving, require
+from ctxzip.backends.pytorch_lm import CausalModel
+from ctxzip.units import FloatArray, IntArray
+
+__all__ = ["Likelihood", "TorchLikelihood"]
+
+_PIECE = 512  # tokens whose distributions over the vocabulary are held at a time
+_BATCH = 1024
+_ALIKE = 0.8
+
+
+class Likelihood(Protocol):
+    """What perplexities are computed from. Thread-safe."""
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        ...
+
+    def question(
+        self, query: str, contexts: Sequence[str | None]
+    ) -> tuple[list[FloatArray], tuple[str, ...]]:
+        """Negative log-likelihoods of a question behind each context, and notes.
+
+        Args:
+            query: the question.
+            contexts: texts; a blank line is put between each and the question. None for none.
+
+        Returns:
+            One array per context, with a value for every token of the question; without a context
+            the first token has none.
+        """
+        ...
+
+    def lines(self, lines: Sequence[str]) -> list[float]:
+        """Perplexity of each line given the lines before it, as its binary logarithm.
+
+        An empty line has 0.0; the first token of all has no likelihood, so a first line of one
+        token has infinity.
+        """
+        ...
+
+
+class _Wish(NamedTuple):
+    """A likelihood that is asked for: of token ``id`` behind the first ``at`` tokens of a row."""
+
+    at: int
+    id: int
+
+
+class TorchLikelihood:
+    """Likelihoods by a model that PyTorch runs.
+
+    Args:
+        model: the language model.
+    """
+
+    def __init__(self, model: CausalModel) -> None:
+        self._model = model
+        self._tokenizer: Any = model.tokenizer
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        return self._model.name
+
+    @property
+    def tokens_read(self) -> int:
+        """Tokens that went through the model so far, padding included."""
+        return self._model.tokens_read
+
+    def question(
+        self, query: str, contexts: Sequence[str | None]
+    ) -> tuple[list[FloatArray], tuple[str, ...]]:
+        """See :class:`Likelihood`."""
+        notes: list[str] = []
+        prefixes = ["" if context is None else context + "\n\n" for context in contexts]
+        whole = self._ids([prefix + query for prefix in prefixes])
+        before = [len(ids) for ids in self._ids(prefixes)]
+        rows, wishes = [], []
+        for ids, size, context in zip(whole, before, contexts, strict=True):
+            over = max(0, len(ids) - self._model.window)
+            if over:
+                notes.append(
+                    f"a part is longer than the model's {self._model.window} tokens: its beginning"
+                    " was left out for scoring"
+                )
+            row = ids[over:]
+            start = max(1, size - over) if context is not None else 1
+            rows.append(row)
+            wishes.append([_Wish(at, int(row[at])) for at in range(start, len(row))])
+        found = self._read(rows, wishes, notes)
+        return found, tuple(dict.fromkeys(notes))
+
+    def lines(self, lines: Sequence[str]) -> list[float]:
+        """See :class:`Likelihood`."""
+        if not lines:
+            return []
+        upto = ["\n".join(lines[: i + 1]) for i in range(len(lines))]
+        lead = ["\n".join(lines[:i]) + "\n" if i else "" for i in range(len(lines))]
+        texts = self._ids(upto)
+        starts = [0, *(len(ids) for ids in self._ids(lead[1:]))]
+        master = texts[-1][: self._model.window]
+        wishes: list[_Wish] = []
+        tails: list[tuple[int, IntArray]] = []
+        plan: list[list[tuple[str, int]]] = []
+        for i, (ids, start) in enumerate(zip(texts, starts, strict=True)):
+            asked: list[tuple[str, int]] = []
+            plan.append(asked)
+            if not lines[i]:
+                continue
+            common = _common(ids, master)
+            if len(ids) > common + 1:
+                tails.append((common, ids[common:]))
+            for at in range(max(1, start), len(ids)):
+                if at <= common:
+                    asked.append(("pass", len(wishes)))
+                    wishes.append(_Wish(at, int(ids[at])))
+                else:
+                    asked.append((f"tail{len(tails) - 1}", at - common - 1))
+        values, behind = self._pass(master, wishes, tails)
+        result = []
+        for line, asked in zip(lines, plan, strict=True):
+            found = [
+                values[k] if where == "pass" else behind[int(where[4:])][k] for where, k in asked
+            ]
+            mean = float(np.mean(found)) if found else math.inf
+            result.append(0.0 if not line else mean / math.log(2))
+        return result
+
+    def _ids(self, texts: Sequence[str]) -> list[IntArray]:
+        """Token ids as the checkpoint frames a text."""
+        if not texts:
+            return []
+        found = self._tokenizer(list(texts), add_special_tokens=True)["input_ids"]
+        return [np.array(row, np.int64) for row in found]
+
+    def _read(
+        self, rows: Sequence[IntArray], wishes: Sequence[list[_Wish]], notes: list[str]
+    ) -> list[FloatArray]:
+        """The wished likelihoods of independent rows, in batches of about equal length."""
+        result = [np.zeros(0)] * len(rows)
+        order = sorted((i for i in range(len(rows)) if wishes[i]), key=lambda i: -len(rows[i]))
+        while order:
+            longest = len(rows[order[0]])
+            size = max(1, _BATCH // longest)
+            batch = [i for i in order[:size] if len(rows[i]) >= _ALIKE * longest]
+            order = order[len(batch) :]
+
+            def run(some: list[int]) -> list[FloatArray]:
+                return self._batch([rows[i] for i in some], [wishes[i] for i in some])
+
+            for i, found in zip(batch, halving(run, batch, notes), strict=True):
+                result[i] = found
+        return result
+
+    def _batch(self, rows: list[IntArray], wishes: list[list[_Wish]]) -> list[FloatArray]:
+        """Rows side by side; padding stands behind them, where no token of theirs looks."""
+        torch = require("torch")
+        length = max(map(len, rows))
+        ids = np.zeros((len(rows), length), np.int64)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = row
+        wanted = sorted({wish.at - 1 for some in wishes for wish in some})
+        found = [np.zeros(len(some)) for some in wishes]
+        cache: Any = None
+        with torch.inference_mode():
+            for low in range(0, length, _PIECE):
+                high = min(length, low + _PIECE)
+                keep = [at for at in wanted if low <= at < high]
+                more = high < length
+                logits, cache = self._forward(ids[:, low:high], keep, low, cache, more)
+                place = {at: k for k, at in enumerate(keep)}
+                for i, some in enumerate(wishes):
+                    for j, wish in enumerate(some):
+                        if wish.at - 1 in place:
+                            row = logits[i, place[wish.at - 1]]
+                            found[i][j] = -float(row[wish.id] - row.logsumexp(-1))
+        return found
+
+    def _forward(
+        self, ids: Any, keep: list[int], low: int, cache: Any, more: bool
+    ) -> tuple[Any, Any]:
+        """Logits at some positions, float32, shape (rows, len(keep), vocabulary), and the cache."""
+        torch = require("torch")
+        model = self._model
+        given = torch.from_numpy(np.ascontiguousarray(ids)).to(model.model.device)
+        arguments: dict[str, Any] = {"past_key_values": cache} if cache is not None else {}
+        local = [at - low for at in keep] or [0]
+        output = model.call(given, keep=local, use_cache=more or cache is not None, **arguments)
+        model.count_tokens(given.numel())
+        logits = output.logits if model.sparse else output.logits[:, local]
+        return logits.float(), output.past_key_values
+
+    def _pass(
+        self, master: IntArray, wishes: list[_Wish], tails: list[tuple[int, IntArray]]
+    ) -> tuple[list[float], list[list[float]]]:
+        """One pass over a text, and one more over all that differs from it.
+
+        Args:
+            master: token ids of the text.
+            wishes: likelihoods in the text itself.
+            tails: how much of the text each shares, and its own tokens behind that.
+
+        Returns:
+            The wished likelihoods, and for each tail those of its tokens but the first.
+        """
+        torch = require("torch")
+        values = [0.0] * len(wishes)
+        by_place: dict[int, list[int]] = {}
+        for k, wish in enumerate(wishes):
+            by_place.setdefault(wish.at - 1, []).append(k)
+        cache: Any = None
+        with torch.inference_mode():
+            for low in range(0, len(master), _PIECE):
+                high = min(len(master), low + _PIECE)
+                keep = [at for at in range(low, high) if at in by_place]
+                more = high < len(master) or bool(tails)
+                logits, cache = self._forward(master[None, low:high], keep, low, cache, more)
+                for at, row in zip(keep, logits[0], strict=False):
+                    total = float(row.logsumexp(-1))
+                    for k in by_place[at]:
+                        values[k] = total - float(row[wishes[k].id])
+            behind = self._tails(cache, len(master), tails) if tails else []
+        return values, behind
+
+    def _tails(
+        self, cache: Any, length: int, tails: list[tuple[int, IntArray]]
+    ) -> list[list[float]]:
+        """All tails in one forward: each sees its own prefix in the cache, and itself."""
+        torch = require("torch")
+        model = self._model
+        device, dtype = model.model.device, model.model.dtype
+        sizes = [len(ids) - 1 for _, ids in tails]  # the last token predicts nothing
+        total = sum(sizes)
+        ids = np.concatenate([tail[:-1] for _, tail in tails])[None]
+        places = zip((common for common, _ in tails), sizes, strict=True)
+        positions = np.concatenate([np.arange(common, common + n) for common, n in places])
+        seen = np.zeros((total, length + total), bool)
+        at = 0
+        for (common, _), size in zip(tails, sizes, strict=True):
+            seen[at : at + size, :common] = True
+            seen[at : at + size, length + at : length + at + size] = np.tri(size, dtype=bool)
+            at += size
+        mask = torch.zeros((1, 1, total, length + total), dtype=dtype, device=device)
+        mask.masked_fill_(torch.from_numpy(~seen).to(device), torch.finfo(dtype).min)
+        output = model.call(
+            torch.from_numpy(ids).to(device),
+            keep=list(range(total)),
+            past_key_values=cache,
+            attention_mask=mask,
+            position_ids=torch.from_numpy(positions[None]).to(device),
+            use_cache=True,
+        )
+        model.count_tokens(total)
+        logits = output.logits[0].float()
+        found, at = [], 0
+        for (_, tail), size in zip(tails, sizes, strict=True):
+            rows = logits[at : at + size]
+            labels = torch.from_numpy(tail[1:]).to(rows.device)
+            losses = rows.logsumexp(-1) - rows.gather(1, labels[:, None])[:, 0]
+            found.append([float(value) for value in losses])
+            at += size
+        return found
+
+
+def _common(first: IntArray, second: IntArray) -> int:
+    """How many tokens two rows have in common at their beginning."""
+    size = min(len(first), len(second))
+    differs = np.flatnonzero(first[:size] != second[:size])
+    return int(differs[0]) if len(differs) else size
