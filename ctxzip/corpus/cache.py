@@ -61,7 +61,7 @@ class ChunkCache:
                     )
                     found.update(rows.fetchall())
                 if found:
-                    self._touch(list(found))
+                    self._touch(self._base, list(found))
             except sqlite3.Error as error:
                 self._give_up(f"the cache failed and is left out: {error}")
         return found
@@ -85,7 +85,7 @@ class ChunkCache:
                     self._base.execute(
                         "UPDATE facts SET value = value + ? WHERE name = 'bytes'", (added,)
                     )
-                    self._evict()
+                    self._evict(self._base)
             except sqlite3.Error as error:
                 self._give_up(f"the cache failed and is left out: {error}")
 
@@ -96,31 +96,30 @@ class ChunkCache:
                 self._base.close()
                 self._base = None
 
-    def _touch(self, keys: list[bytes]) -> None:
-        assert self._base is not None
+    @staticmethod
+    def _touch(base: sqlite3.Connection, keys: list[bytes]) -> None:
         now = time.time_ns()
-        with self._base:
-            self._base.execute("BEGIN IMMEDIATE")
-            self._base.executemany(
+        with base:
+            base.execute("BEGIN IMMEDIATE")
+            base.executemany(
                 "UPDATE chunks SET used = ? WHERE key = ?", [(now, key) for key in keys]
             )
 
-    def _evict(self) -> None:
+    def _evict(self, base: sqlite3.Connection) -> None:
         """Down to nine tenths of the limit, once it is exceeded. A transaction is open."""
-        assert self._base is not None
-        ((size,),) = self._base.execute("SELECT value FROM facts WHERE name = 'bytes'")
+        ((size,),) = base.execute("SELECT value FROM facts WHERE name = 'bytes'")
         if size <= self._limit:
             return
         freed, doomed = 0, []
-        for key, length in self._base.execute(
+        for key, length in base.execute(
             "SELECT key, length(key) + length(value) FROM chunks ORDER BY used, key"
         ):
             if size - freed <= 0.9 * self._limit:
                 break
             doomed.append((key,))
             freed += length
-        self._base.executemany("DELETE FROM chunks WHERE key = ?", doomed)
-        self._base.execute("UPDATE facts SET value = value - ? WHERE name = 'bytes'", (freed,))
+        base.executemany("DELETE FROM chunks WHERE key = ?", doomed)
+        base.execute("UPDATE facts SET value = value - ? WHERE name = 'bytes'", (freed,))
 
     def _give_up(self, problem: str) -> None:
         self.problem = problem

@@ -59,7 +59,6 @@ def compress(arguments: argparse.Namespace) -> int:
             engine=_engine(arguments),
             resources=resources,
             incremental=arguments.incremental,
-            include=arguments.include,
             progress=Quiet() if arguments.quiet else for_stream(),
             stop=stop,
         )
@@ -81,6 +80,7 @@ def fields_of(arguments: argparse.Namespace) -> Fields:
         arguments.id_field,
         arguments.title_field,
         int(arguments.max_record_mb * 2**20),
+        arguments.include,
     )
 
 

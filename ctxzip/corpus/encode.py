@@ -23,20 +23,18 @@ Rejected = dict[int, str]
 _SAMPLE = 1000
 
 
-def encode(
-    rows: Sequence[dict[str, Any]], format: str, schema: str | None
-) -> tuple[bytes, Rejected]:
+def encode(rows: Sequence[dict[str, Any]], form: str, schema: str | None) -> tuple[bytes, Rejected]:
     """The bytes of a shard, the same for the same rows.
 
     Returns:
         The bytes, empty where no row is left, and why rows do not fit the schema, by index.
     """
-    if format == "parquet":
+    if form == "parquet":
         return _parquet(rows, decode_schema(schema))
     data = b"".join(map(_line, rows))
-    if format == "jsonl.gz":
+    if form == "jsonl.gz":
         data = gzip.compress(data, 6, mtime=0)
-    elif format == "jsonl.zst":
+    elif form == "jsonl.zst":
         data = _zstd().ZstdCompressor(level=3).compress(data)
     return data if rows else b"", {}
 
@@ -116,7 +114,7 @@ def learn_schema(splits: Iterable[Split], fields: Fields) -> str:
     splits = list(splits)
     known = [schema_of(source) for s in splits for source in s.sources if source.columnar]
     schemas = [schema.remove_metadata() for schema in known if schema is not None]
-    sample = []
+    sample: list[dict[str, Any]] = []
     for split in splits:
         if not split.sources[0].columnar:
             found = (row for s in shards.cut(split, fields, 2**20, "") for row in _good(s, fields))

@@ -37,14 +37,14 @@ class Blob(NamedTuple):
     Attributes:
         raw: a JSON object, or an Arrow stream; empty where there is a fault.
         line: number of its first line or row, from 1; 0 for the file as a whole.
-        count: records in it.
+        records: how many are in it.
         at: bytes of the file read so far, for progress.
         fault: why there is no record here, or None.
     """
 
     raw: bytes
     line: int
-    count: int
+    records: int
     at: int
     fault: str | None = None
 
@@ -58,12 +58,14 @@ class Fields:
         id: the identifier; for text files, their relative path.
         title: informs scoring, or None.
         most: bytes of the longest record that is read.
+        include: of folders, only files that fit this pattern, or None for all.
     """
 
     text: str = "text"
     id: str = "id"
     title: str | None = None
     most: int = 16 * 2**20
+    include: str | None = None
 
 
 def read(source: Source, fields: Fields) -> Iterator[Blob]:
@@ -78,7 +80,7 @@ def read(source: Source, fields: Fields) -> Iterator[Blob]:
     line = 0
     try:
         for blob in reader(source, fields):
-            line = blob.line + blob.count - 1
+            line = blob.line + blob.records - 1
             yield blob
     except _BROKEN as error:
         yield _broken(error, line, source)
@@ -136,9 +138,9 @@ def _opened(source: Source) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
         if source.packing == "gz":
             stream = gzip.GzipFile(fileobj=raw)
         elif source.packing == "bz2":
-            stream = bz2.BZ2File(raw)
+            stream = bz2.open(raw)  # noqa: SIM115  # they close with raw
         elif source.packing == "xz":
-            stream = lzma.LZMAFile(raw)
+            stream = lzma.open(raw)  # noqa: SIM115
         elif source.packing == "zst":
             stream = _ZstdFile(raw)
         yield raw, stream if stream is raw else io.BufferedReader(stream, _BUFFER)

@@ -66,7 +66,6 @@ def compress(
     engine: Engine | None = None,
     resources: Resources | None = None,
     incremental: bool = False,
-    include: str | None = None,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> Outcome:
@@ -79,7 +78,6 @@ def compress(
         engine: where it runs; in this process by default.
         resources: devices, threads and the cache; by default a cache in the output folder.
         incremental: keep what is unchanged of an earlier job and make the rest again.
-        include: only files of folders that fit this pattern.
         progress: is told how it goes.
         stop: when set, what was begun is finished and the job ends.
 
@@ -90,7 +88,7 @@ def compress(
     """
     begun = time.perf_counter()
     folder = Path(output)
-    sources = inputs.find(given, include=include, exclude=folder)
+    sources = inputs.find(given, include=settings.fields.include, exclude=folder)
     splits = inputs.splits(sources)
     store = Store(folder, settings.format)
     with store.locked():
@@ -184,6 +182,7 @@ class _Run:
         self._task = task
         self._progress = progress
         self._stop = stop
+        self._lock = threading.Lock()
 
     def through(self, engine: Engine) -> bool:
         """Run; whether the end was reached."""
@@ -211,8 +210,7 @@ class _Run:
     def _finish(self, result: Result) -> None:
         name = name_of(result.split, result.index)
         self._store.finish(name, result.data, result.facts)
-        self.names.add(name)
-        self._progress.advance(result.advanced, result.facts, fresh=True)
+        self._count(name, result.advanced, result.facts, fresh=True)
 
     def _seen(self, seen: Seen) -> None:
         if seen.changed:
@@ -224,9 +222,13 @@ class _Run:
             facts = self._store.adopt(seen.name, seen.key)
         else:
             facts = self._store.checkpoint(seen.name)
-        self.names.add(seen.name)
         self.resumed += 1
-        self._progress.advance(seen.advanced, facts, fresh=False)
+        self._count(seen.name, seen.advanced, facts, fresh=False)
+
+    def _count(self, name: str, advanced: int, facts: dict[str, Any], *, fresh: bool) -> None:
+        with self._lock:  # called by the writer and by whoever runs the job
+            self.names.add(name)
+            self._progress.advance(advanced, facts, fresh=fresh)
 
 
 def _close(results: Iterator[Any]) -> None:

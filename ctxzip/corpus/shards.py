@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
     source: str
     line: int
-    count: int
+    records: int
     fault: str | None
 
 
@@ -101,7 +101,7 @@ def cut(split: Split, fields: Fields, size: int, salt: str) -> Iterator[Shard]:
             mark = _mark(blob, columnar)
             digest.update(mark)
             shard.raws.append(blob.raw)
-            shard.places.append(Place(source.name, blob.line, blob.count, blob.fault))
+            shard.places.append(Place(source.name, blob.line, blob.records, blob.fault))
             held += len(blob.raw)
             # Each byte of the second half is as likely as any other to be the last.
             chance = len(blob.raw) / max(1, size // 4) * 2**32

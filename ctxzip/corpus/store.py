@@ -183,8 +183,8 @@ class Store:
             path.unlink()
         pooled = {}
         for path in self._pool.glob("*.json"):
-            facts = _facts(path)
-            if facts is not None and _size(path.with_suffix("")) == facts["bytes"]:
+            found = _facts(path)
+            if found is not None and _size(path.with_suffix("")) == found["bytes"]:
                 pooled[path.stem] = path.stem
         return pooled
 

@@ -119,11 +119,10 @@ class Worker:
         tally = _Tally()
         good: list[tuple[Place, dict[str, Any], bytes]] = []
         for place, row, fault in rows_of(shard):
-            tally.records += place.count
-            if row is not None:
-                fault = self._unfit(row) or ""
-            if row is None or fault:
-                tally.reject(place, row, fault, self.settings)
+            tally.records += place.records
+            wrong = self._unfit(row) if row is not None else fault
+            if row is None or wrong:
+                tally.reject(place, row, wrong or fault, self.settings)
             else:
                 good.append((place, row, self._key(row)))
         chunks = self._chunks(good, tally)
@@ -300,8 +299,8 @@ class _Tally:
             return
         shown = text[:_SAMPLE_CHARACTERS]
         end = len(shown)
-        spans = [[a, min(b, end)] for a, b in chunk.spans or () if a < end]
-        sample = {"before": shown, "cut": len(text) > end, "spans": spans}
+        spans: list[list[int]] | None = [[a, min(b, end)] for a, b in chunk.spans or () if a < end]
+        sample: dict[str, Any] = {"before": shown, "cut": len(text) > end, "spans": spans}
         if chunk.spans is None:
             sample = {**sample, "spans": None, "after": chunk.text[:_SAMPLE_CHARACTERS]}
         facts = {**sample, "tokens_before": chunk.before, "tokens_after": chunk.after}
