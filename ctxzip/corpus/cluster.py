@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ __all__ = ["RayEngine"]
 
 # Rows on their way through the pipeline; each kind uses some of the columns.
 _SHARD, _SEEN, _RESULT, _FAILED = range(4)
+_READER = 0.25  # CPUs of a task that reads: it mostly waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class RayEngine:
 
     def run(self, task: Task, stop: threading.Event) -> Iterator[Result | Seen]:
         """Results in the order in which they are done; after ``stop`` no others."""
-        with _connected(self.address) as ray:
+        with _connected(self.address, (self.workers or 1) * self.cpus + _READER) as ray:
             rows = iter(self._pipeline(ray, task).iter_rows())
             try:
                 for row in rows:
@@ -71,7 +73,7 @@ class RayEngine:
                 ) from error
 
     def _pipeline(self, ray: Any, task: Task) -> Any:
-        workers = self.workers or self._room(ray)
+        workers = self._fitting(ray)
         resources = task.resources
         if resources.threads is None:
             resources = replace(resources, threads=max(1, int(self.cpus)))
@@ -88,7 +90,7 @@ class RayEngine:
         with _current(ray, context):
             dataset = ray.data.from_items(numbers, override_num_blocks=len(numbers))
             read = dataset.map_batches(
-                _read, batch_size=1, num_cpus=0.25, fn_kwargs={"splits": splits, "task": slim}
+                _read, batch_size=1, num_cpus=_READER, fn_kwargs={"splits": splits, "task": slim}
             )
             return read.map_batches(
                 _Actor,
@@ -100,22 +102,26 @@ class RayEngine:
                 fn_constructor_args=(task.settings, resources, task.facts),
             )
 
-    def _room(self, ray: Any) -> int:
-        """Actors that the cluster has room for, beside one reader."""
+    def _fitting(self, ray: Any) -> int:
+        """How many actors to start: beside them a reader must fit, or nothing would ever move."""
         found = ray.cluster_resources()
-        room = [found.get("CPU", 1) / self.cpus] if self.cpus else []
+        cpus, gpus = found.get("CPU", 0), found.get("GPU", 0)
+        room = [(cpus - _READER) / self.cpus] if self.cpus else []
         if self.gpus:
-            room.append(found.get("GPU", 0) / self.gpus)
-        if min(room) < 1:
+            room.append(gpus / self.gpus)
+        most = int(min(room) + 1e-9)
+        if most < (self.workers or 1):
             raise InputError(
-                f"The cluster has {found.get('CPU', 0):g} CPUs and {found.get('GPU', 0):g} GPUs; "
-                f"one actor needs {self.cpus:g} and {self.gpus:g}."
+                f"The cluster has {cpus:g} CPUs and {gpus:g} GPUs, room for {most} actors with "
+                f"{self.cpus:g} and {self.gpus:g} beside a reader with {_READER} CPUs; "
+                f"{self.workers or 1} are asked for.",
+                hint="Ask for fewer --workers, or fewer --cpus or --gpus for each.",
             )
-        return int(min(room))
+        return self.workers or most
 
 
 @contextlib.contextmanager
-def _connected(address: str | None) -> Iterator[Any]:
+def _connected(address: str | None, least: float) -> Iterator[Any]:
     """Ray, connected to a cluster; one that was started here is ended here."""
     # No figures about anybody's use are sent; Ray reads this where it is imported.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -128,10 +134,11 @@ def _connected(address: str | None) -> Iterator[Any]:
         yield ray
         return
     try:
-        options: dict[str, Any] = {"address": address} if address else {"num_cpus": processors()}
-        ray.init(
-            log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None, **options
-        )
+        options: dict[str, Any] = {"address": address}
+        if address is None:
+            cpus = max(processors(), math.ceil(least))
+            options = {"address": "local", "num_cpus": cpus, "include_dashboard": False}
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         where = f"The cluster at {address}" if address else "A cluster on this machine"
         raise InputError(f"{where} cannot be reached: {error}.") from error
