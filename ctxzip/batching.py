@@ -30,6 +30,7 @@ MOST_THREADS = 4
 # Batches that run side by side while all is well: one, and one beside it, so that a huge request
 # does not hold up the small ones. More would only share the same cores.
 _PARALLEL = 2
+_SHARED = 4  # fewer requests than these are not worth two batches
 _MOST_REQUESTS = 64
 _MOST_CHARACTERS = 30_000  # about 7,000 tokens: a second or two of a small model on a CPU
 # A gathering ends early when nothing has arrived for this part of the window.
@@ -190,9 +191,18 @@ class Lane:
                     return batch
 
     def _take(self) -> list[Ticket[Any]]:
+        """The next batch, off the queue: all there is, or this thread's share of it.
+
+        Two batches side by side keep the processors busy, one in its model while the other one is
+        in Python; one batch of everything would leave them idle in turns.
+        """
         batch: list[Ticket[Any]] = []
         size = 0
-        while self._queue and len(batch) < _MOST_REQUESTS and size < _MOST_CHARACTERS:
+        most = _MOST_REQUESTS
+        if len(self._queue) >= _SHARED and all(t.patient for t in self._queue):
+            others = _PARALLEL - 1 - (len(self._running) - self._stuck())
+            most = -(-len(self._queue) // (1 + max(0, others)))
+        while self._queue and len(batch) < min(most, _MOST_REQUESTS) and size < _MOST_CHARACTERS:
             batch.append(self._queue.popleft())
             size += sum(len(document.text) for document in batch[-1].request.documents)
         return batch

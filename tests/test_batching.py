@@ -84,6 +84,16 @@ def test_patient_requests_share_a_batch_and_get_what_they_would_get_alone() -> N
     assert len(recorder.batches) < 4
 
 
+def test_two_free_threads_share_what_is_queued() -> None:
+    recorder = Recorder(0.2)
+    lane = Lane(recorder, Options(), 0.3)
+    asked = [request(f"{TEXT} Line {i} has {i * 7} bolts.") for i in range(16)]
+    tickets = lane.submit(asked, patient=True, then=itself)
+    together = [ticket.future.result(10) for ticket in tickets]
+    assert together == load("lexical").compress_many(asked)
+    assert recorder.batches == [8, 8]
+
+
 def test_a_request_in_a_hurry_does_not_wait_for_the_window() -> None:
     lane = Lane(Recorder(), Options(), 60.0)
     begun = time.monotonic()
