@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from ctxzip.guard import CompressionTimeoutError as CompressionTimeoutError
     from ctxzip.guard import Guard as Guard
     from ctxzip.index import SentenceIndex as SentenceIndex
+    from ctxzip.inputs import Files as Files
+    from ctxzip.inputs import read_files as read_files
     from ctxzip.labels import word_labels as word_labels
     from ctxzip.messages import MessagesCompression as MessagesCompression
     from ctxzip.messages import compress_messages as compress_messages
@@ -58,6 +60,7 @@ _LAZY = {
     "CompressionTimeoutError": "ctxzip.guard",
     "CompressorInfo": "ctxzip.compressors",
     "Exit": "ctxzip.score.likelihood",
+    "Files": "ctxzip.inputs",
     "Guard": "ctxzip.guard",
     "LLMLingua2": "ctxzip.score.classifier",
     "MessagesCompression": "ctxzip.messages",
@@ -71,6 +74,7 @@ _LAZY = {
     "compress_messages": "ctxzip.messages",
     "list_compressors": "ctxzip.compressors",
     "load": "ctxzip.compressors",
+    "read_files": "ctxzip.inputs",
     "word_labels": "ctxzip.labels",
 }
 
@@ -88,6 +92,7 @@ __all__ = [
     "CtxzipError",
     "Document",
     "Exit",
+    "Files",
     "Guard",
     "InputError",
     "LLMLingua2",
@@ -110,6 +115,7 @@ __all__ = [
     "compress_messages",
     "list_compressors",
     "load",
+    "read_files",
     "report",
     "word_labels",
 ]

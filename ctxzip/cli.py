@@ -26,6 +26,7 @@ EXIT_INTERRUPTED = 128 + signal.SIGINT
 _EPILOG = """\
 examples:
   ctxzip compress handbook.md --query "How long is the warranty?" --ratio 0.3
+  ctxzip compress src/ --query "Where is the retry delay computed?" --target-tokens 4000
   cat a.txt b.txt | ctxzip compress --target-tokens 500
   ctxzip compress *.md --query "..." --ratio 0.2 --json > result.json
   ctxzip compress *.md --query "..." --ratio 0.2 --report page.html --show
@@ -81,7 +82,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     compress.set_defaults(run=_compress)
     compress.add_argument(
-        "files", nargs="*", metavar="FILE", help="text files; - is standard input (the default)"
+        "files",
+        nargs="*",
+        metavar="PATH",
+        help="files, directories of source code, globs; - is standard input (the default)",
     )
     compress.add_argument("-q", "--query", help="the question that the text shall answer")
     ceiling = compress.add_mutually_exclusive_group()
@@ -108,6 +112,13 @@ def _parser() -> argparse.ArgumentParser:
     compress.add_argument(
         "--index", metavar="DIR", help='embeddings that "ctxzip corpus index" made'
     )
+    compress.add_argument(
+        "--model", metavar="NAME", help="the compressor's checkpoint, or a folder"
+    )
+    compress.add_argument(
+        "--titles", action="store_true", help="put the path of every source file above it; counted"
+    )
+    compress.add_argument("--max-bytes", type=int, metavar="N", help="skip files that are larger")
     compress.add_argument(
         "--tokenizer",
         default="o200k_base",
@@ -189,13 +200,13 @@ def _export(arguments: argparse.Namespace) -> int:
 def _compress(arguments: argparse.Namespace) -> int:
     if arguments.show and arguments.json:
         raise InputError("--show and --json exclude each other.")
-    names = arguments.files or ["-"]
-    documents = [ctxzip.Document(_read(name), id=None if name == "-" else name) for name in names]
+    documents, skipped = _documents(arguments)
     options = ctxzip.Options(
         tokenizer=arguments.tokenizer,
         protect=tuple(arguments.protect),
         keep_tags=arguments.keep_tags,
         granularity=arguments.granularity,
+        titles=arguments.titles,
     )
     if arguments.keep_tags and len(documents) > 1:
         raise InputError(
@@ -209,7 +220,7 @@ def _compress(arguments: argparse.Namespace) -> int:
         query=arguments.query,
         target_tokens=arguments.target_tokens,
         threshold=arguments.threshold,
-        compressor=arguments.compressor,
+        compressor=_compressor(arguments, options),
         options=options,
         index=arguments.index,
     )
@@ -223,6 +234,8 @@ def _compress(arguments: argparse.Namespace) -> int:
 
         _write(report.html(result, query=arguments.query), arguments.report)
     _write(text if text.endswith("\n") or not text else text + "\n", arguments.output)
+    for line in skipped:
+        _say(f"ctxzip: skipped: {line}")
     for note in result.notes:
         _say(f"ctxzip: note: {note}")
     saved = result.tokens_before - result.tokens_after
@@ -241,23 +254,27 @@ def _shown(result: ctxzip.Compression, output: str | None) -> str:
     return report.terminal(result, colour=sys.stdout.isatty() and not plain)
 
 
-def _read(name: str) -> str:
-    """A text file or standard input, as UTF-8."""
-    shown = "standard input" if name == "-" else name
-    try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise InputError(f"{shown} cannot be read: {error.strerror or error}.") from None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{shown} is not UTF-8 text (byte {error.start}).",
-            hint="Convert it first, for example with iconv.",
-        ) from None
-    if "\x00" in text:
-        raise InputError(f"{shown} is a binary file (it holds a NUL byte).")
-    return text
+def _documents(arguments: argparse.Namespace) -> tuple[list[ctxzip.Document], list[str]]:
+    """What is to be compressed, and a line about everything that was left out."""
+    from ctxzip.inputs import decoded
+
+    documents, skipped = [], []
+    paths = [name for name in arguments.files if name != "-"]
+    if len(paths) < len(arguments.files) or not paths:
+        text = decoded(sys.stdin.buffer.read(), "standard input")
+        documents.append(ctxzip.Document(text))
+    if paths:
+        found = ctxzip.read_files(paths, max_bytes=arguments.max_bytes)
+        documents += found.documents
+        skipped = [f"{why if name in why else f'{name} {why}'}" for name, why in found.skipped]
+    return documents, skipped
+
+
+def _compressor(arguments: argparse.Namespace, options: ctxzip.Options) -> Any:
+    """The name of a compressor, or the compressor where a checkpoint is named."""
+    if arguments.model is None:
+        return arguments.compressor
+    return ctxzip.load(arguments.compressor, model=arguments.model, options=options)
 
 
 def _write(text: str, output: str | None) -> None:

@@ -87,15 +87,24 @@ class Planner:
             self._signatures(draft)
         for i in chosen:
             draft.complete(i)
-        for i in order:
-            if draft.left < _MARKER:
-                break
-            if not draft.has(i) and draft.price(i) <= draft.left:
-                draft.take(i)
+        self._fill(draft, order)
         for i in order[: len(chosen) + 3]:
             if not draft.has(i):
                 self._partly(draft, i, 1.0)
         return draft.plans
+
+    def _fill(self, draft: _Draft, order: list[int]) -> None:
+        """What fits whole into the room that is left, by falling score."""
+        for i in order:
+            if draft.left < _MARKER:
+                break
+            if draft.has(i):
+                continue
+            if draft.price(i) <= draft.left:
+                draft.take(i)
+            elif self.items[i].kind == "code":
+                for node in self.items[i].nodes:
+                    draft.take_statement(i, node)
 
     def _order(self) -> list[int]:
         """Items by falling score, the best of every document first where a minimum is wanted."""
@@ -197,7 +206,7 @@ class Planner:
             if item.kind == "code":
                 for node in item.nodes:
                     if _IMPORT.match(tree.slice(tree.nodes[node].head, tree.nodes[node].stop)):
-                        draft.take_line(i, node)
+                        draft.take_statement(i, node)
             elif item.kind == "function" and item.name in called:
                 draft.stub(i)
 
@@ -277,13 +286,19 @@ class _Draft:
             self.left -= max(0, more)
             self.plans[item.document].keep(item.nodes[0], whole=True)
 
-    def take_line(self, i: int, node: int) -> None:
-        """One statement of a run."""
-        item = self._planner.items[i]
-        price = self._chain(item.document, node)
+    def take_statement(self, i: int, node: int) -> None:
+        """One statement of a run, if there is room."""
+        document = self._planner.items[i].document
+        source, plan = self._planner.sources[document], self.plans[document]
+        if node in plan.kept:
+            return
+        at = source.tree.nodes[node]
+        price = source.cost([(at.first, at.end)]) + _MARKER + self._chain(document, at.parent)
+        price += 0 if document in self.opened else source.opening + _MARKER
         if price <= self.left:
             self.left -= price
-            self.plans[item.document].keep(node, whole=True)
+            self._open(document)
+            plan.keep(node, whole=True)
 
     def stub(self, i: int) -> None:
         """The header of a function."""
