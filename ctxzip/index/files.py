@@ -64,6 +64,8 @@ class Header:
     storage: str
     dimension: int
     components: int
+    learnt: int
+    loss: float
     titles: bool
     language: str | None
 
@@ -280,8 +282,12 @@ def _read(folder: Path) -> tuple[Header, Vectors, Entries, Float32Array]:
                 f"{folder / name} is missing or damaged.", hint="Copy or make the index again."
             )
     vectors = Vectors.open(
-        folder / names["vectors"], header.storage, header.dimension, header.components
+        folder / names["vectors"],
+        header.storage,
+        header.dimension,
+        header.components,
     )
+    vectors.learnt, vectors.loss = header.learnt, header.loss
     try:
         with np.load(folder / names["passages"], allow_pickle=False) as stored:
             arrays = dict(stored)

@@ -104,7 +104,7 @@ class SentenceIndex:
         self._vectors: Vectors | None = None
         self._probe: FloatStates | None = None
         self._entries = Entries()
-        self._origin: tuple[Path, str] | None = None  # folder and version that this was read from
+        self._versions: dict[Path, str] = {}  # of the folders that this was read from or saved to
         self._agreed: Embedder | None = None
         # Queries go on while documents are embedded; only changes of the tables hold them up.
         self._writing = threading.Lock()
@@ -209,11 +209,13 @@ class SentenceIndex:
             if self._vectors is None:
                 self._probe = _probe(embedder, self.titles)
                 self._vectors = Vectors(self.storage, self._probe.shape[1], self.components)
+            first = len(self._vectors)
+            every = [rows for rows in found if len(rows)]
+            if every:
+                self._vectors.add(np.concatenate(every))
             for (key, passage), rows in zip(fresh.items(), found, strict=True):
-                first = len(self._vectors)
-                if len(rows):
-                    self._vectors.add(rows)
                 self._entries.put(key, passage, first)
+                first += len(rows)
         return sum(map(len, found))
 
     def _link(self, keyed: Sequence[tuple[bytes, Passage]], seen: set[str]) -> None:
@@ -331,19 +333,19 @@ class SentenceIndex:
                 raise InputError("The index is empty; there is nothing to save.")
             self._vectors.finish()
             header = files.Header(
-                model=self.model,
+                # A folder is found again from wherever the index is loaded.
+                model=str(Path(self.model).resolve()) if _is_folder(self.model) else self.model,
                 storage=self.storage,
                 dimension=self._vectors.dimension,
                 components=self._vectors.components,
+                learnt=self._vectors.learnt,
+                loss=self._vectors.loss,
                 titles=self.titles,
                 language=self.language,
             )
-            known = (
-                self._origin[1] if self._origin and self._origin[0] == folder.resolve() else None
-            )
-            files.check_target(folder, known, overwrite)
+            files.check_target(folder, self._versions.get(folder.resolve()), overwrite)
             version = files.write(folder, header, self._vectors, self._entries, self._probe)
-            self._origin = (folder.resolve(), version)
+            self._versions[folder.resolve()] = version
 
     @classmethod
     def load(
@@ -371,8 +373,12 @@ class SentenceIndex:
             device=device,
         )
         result._vectors, result._entries, result._probe = vectors, entries, probe
-        result._origin = (folder.resolve(), version)
+        result._versions[folder.resolve()] = version
         return result
+
+
+def _is_folder(model: str) -> bool:
+    return model != "mini" and Path(model).is_dir()
 
 
 def _probe(embedder: Embedder, titles: bool) -> FloatStates:

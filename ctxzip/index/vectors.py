@@ -59,6 +59,8 @@ class Vectors:
                 f"components={components!r}, but the model's vectors have {dimension} dimensions."
             )
         self._faiss = _faiss()
+        self.learnt = 0  # vectors that ranges and components were learnt from
+        self.loss = 0.0  # of these, see _loss
         self._index = self._empty()
         self._waiting: list[Float32Array] = []  # until there are enough to learn from
         self._count = 0
@@ -102,13 +104,29 @@ class Vectors:
                 hint='Load it with dtype="float32".',
             )
         with self._lock:
+            rows = np.ascontiguousarray(rows, np.float32)
             self._count += len(rows)
+            if self._outgrown(rows):
+                stored = self._index.reconstruct_n(0, self._index.ntotal)
+                self._waiting, self._index = [stored], self._empty()
             if self._index.is_trained:
-                self._index.add(np.ascontiguousarray(rows, np.float32))
+                self._index.add(rows)
                 return
-            self._waiting.append(np.asarray(rows, np.float32))
+            self._waiting.append(rows)
             if self._count >= _LEARN:
                 self._learn()
+
+    def _outgrown(self, rows: Float32Array) -> bool:
+        """Whether what was learnt from few vectors is too little for those that come."""
+        lossy = self.storage in ("int8", "pca8")
+        if not lossy or not self._index.is_trained or self.learnt >= _LEARN:
+            return False
+        return self._count >= 2 * self.learnt or self._loss(rows) > 1.5 * self.loss
+
+    def _loss(self, rows: Float32Array) -> float:
+        """How far vectors are from what is stored of them, as a part of their length."""
+        stored = self._index.sa_decode(self._index.sa_encode(rows))
+        return float(np.linalg.norm(stored - rows) / max(float(np.linalg.norm(rows)), 1e-12))
 
     def finish(self) -> None:
         """Learn from what there is, where nothing was learnt yet.
@@ -130,7 +148,7 @@ class Vectors:
             )
         self._index.train(rows)
         self._index.add(rows)
-        self._waiting = []
+        self._waiting, self.learnt, self.loss = [], len(rows), self._loss(rows)
 
     def read(self, rows: IntArray) -> Float32Array:
         """Vectors by row number, int64, shape (n,); float32, shape (n, dimension)."""
@@ -160,7 +178,7 @@ class Vectors:
 
     @classmethod
     def open(cls, path: Path, storage: str, dimension: int, components: int) -> Vectors:
-        """Read what :meth:`write` wrote.
+        """Read what :meth:`write` wrote; ``learnt`` and ``loss`` are for the caller to set.
 
         Raises:
             ModelError: the file holds something else.

@@ -297,3 +297,42 @@ def test_many_sentences_are_learnt_from_in_part(monkeypatch: pytest.MonkeyPatch,
     passage = passage_of(FIRST[3])
     expected = Lengths().passages([passage], titles=True)[0][0]
     np.testing.assert_allclose(loaded.find([passage])[0][0], expected, atol=0.05)
+
+
+@pytest.mark.parametrize("storage", ["int8", "pca8"])
+def test_what_was_learnt_from_little_is_learnt_again(storage: str, tmp_path: Path):
+    small = [Document("aaaa " * (i % 3), id=f"s{i}") for i in range(12)]
+    large = [
+        Document(" ".join("a" * (1 + (i * j) % 8) for j in range(1, 9)) + ".", id=f"l{i}")
+        for i in range(60)
+    ]
+    passages = [passage_of(document) for document in large]
+    expected = np.concatenate(Lengths().passages(passages, titles=True)[0])
+    error = []
+    for first in ([], small):
+        index = SentenceIndex(storage=storage)
+        if first:
+            index.add([*first, *FIRST])
+            index.save(tmp_path / "index")
+            index = SentenceIndex.load(tmp_path / "index")
+        index.add(large)
+        found = np.concatenate([v for v in index.find(passages)[0] if v is not None])
+        error.append(float(np.linalg.norm(found - expected)))
+    assert error[1] <= 1.5 * error[0] + 0.1
+    for document in FIRST:
+        passage = passage_of(document)
+        stored = index.find([passage])[0][0]
+        original = Lengths().passages([passage], titles=True)[0][0]
+        assert np.linalg.norm(stored - original) < (0.2 if storage == "int8" else 4)
+
+
+def test_a_model_in_a_folder_is_found_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    index = SentenceIndex("model")
+    index.add(FIRST)
+    index.save("index")
+    monkeypatch.chdir("/")
+    assert SentenceIndex.load(tmp_path / "index").model == str(tmp_path / "model")
