@@ -83,6 +83,35 @@ def test_an_encoder_embeds_alike_without_pytorch(tmp_path: Path):
     assert run.stdout.decode() == expected.text
 
 
+def test_a_sequence_classifier_needs_no_pytorch(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    import numpy as np
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    folder = checkpoints.bert(tmp_path / "ranker", head="SequenceClassification", labels=3)
+    target = tmp_path / "bundle"
+    assert main(["export", str(folder), "--head", "sentence", "-o", str(target)]) == 0
+    assert "labels equal" in capsys.readouterr().out
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    inputs = [tokenizer(text, truncation=True)["input_ids"] for text in TEXTS]
+    with torch.no_grad():
+        expected = [model(torch.tensor([ids])).logits[0].tolist() for ids in inputs]
+    (tmp_path / "inputs.json").write_text(json.dumps(inputs))
+    script = (
+        "import sys; sys.modules['torch'] = sys.modules['transformers'] = None\n"
+        "import json, pathlib, numpy as np\n"
+        "from ctxzip.backends.exported import ExportedEncoder\n"
+        f"encoder = ExportedEncoder(pathlib.Path({str(target)!r}), 'sentence')\n"
+        f"inputs = json.loads(pathlib.Path({str(tmp_path / 'inputs.json')!r}).read_text())\n"
+        "states = encoder.forward([np.array(ids, np.int64) for ids in inputs]).states\n"
+        "print(json.dumps([one[0].tolist() for one in states]))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert run.returncode == 0, run.stderr.decode()
+    np.testing.assert_allclose(json.loads(run.stdout), expected, atol=1e-4)
+
+
 def test_the_command_says_how_it_compares(
     token_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
