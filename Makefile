@@ -9,7 +9,7 @@ BASE := $(VENV)/.base
 DEV := $(VENV)/.dev
 PACKAGES := integrations/langchain-ctxzip integrations/llama-index-postprocessor-ctxzip
 
-.PHONY: demo test lint bench bench-peers bench-nodes evaluate format clean
+.PHONY: demo test lint bench bench-peers bench-nodes evaluate picture format clean
 
 demo: $(BASE)
 	$(BIN)/python examples/demo.py
@@ -41,6 +41,10 @@ bench-nodes: $(DEV)
 DATA ?= ../shared/data
 evaluate: $(DEV)
 	$(BIN)/python -m ctxzip.evaluate --data $(DATA)
+
+# The picture of the README; needs Chromium.
+picture: $(DEV)
+	$(BIN)/python -m tests.browser.picture
 
 format: $(DEV)
 	$(BIN)/ruff format .
