@@ -18,7 +18,7 @@ from ctxzip.prepare import Prepared
 from ctxzip.render import TextLayout
 from ctxzip.score.base import Scorer, ScoreRequest, UnitScores
 from ctxzip.segment import words as word_segmenter
-from ctxzip.select import Candidates, fit, prefix
+from ctxzip.select import Candidates, fit, greedy, prefix
 from ctxzip.units import (
     BoolArray,
     FloatArray,
@@ -30,11 +30,14 @@ from ctxzip.units import (
     split_like,
 )
 
-__all__ = ["choose_words", "shorten_next"]
+__all__ = ["choose_words", "shorten_next", "trim_chosen"]
 
 _DIVISIBLE = (Kind.SENTENCE, Kind.HEADING, Kind.ITEM)
 # A unit shortened to less than this fraction is rarely worth reading.
 _LEAST_SHARE = 0.4
+# Where only a few units fit, each gives up to this share of its words to let one more in.
+_TRIMMED = 0.1
+_FEW = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +112,86 @@ def shorten_next(
     except BudgetError:
         return None
     return finer if finer.kept.any() else None
+
+
+def trim_chosen(
+    prepared: Prepared,
+    scorer: Scorer,
+    ask: ScoreRequest,
+    scores: UnitScores,
+    candidates: Candidates,
+    ceiling: int,
+    chosen: Chosen,
+) -> Chosen | None:
+    """More units than fit whole, each without the few words that it needs least.
+
+    Returns:
+        None where that lets no further unit in, or where more than a few fit anyway.
+    """
+    if chosen.kept.sum() > _FEW:
+        return None
+    minimum = prepared.options.min_per_document
+    reach = greedy(candidates, int(ceiling / (1 - _TRIMMED)), minimum)
+    divided = reach & _divisible(prepared) & candidates.eligible
+    best = int(np.where(candidates.eligible, candidates.score, -np.inf).argmax())
+    if not reach[best] or not (reach & ~chosen.kept).any() or not divided.any():
+        return None  # a best unit that is far too long is shortened further than this
+    whole = reach & ~divided
+    table = _table(prepared, scorer, ask, scores, candidates, divided, whole, candidates.forced)
+    spare = _spare(prepared, table)
+    words = table.candidates
+    core = np.bincount(table.unit, np.where(spare, 0, words.cost), len(reach)).astype(np.int64)
+    units = replace(candidates, cost=core, eligible=candidates.eligible & reach)
+    order = np.flatnonzero(spare)[np.argsort(-words.score[spare], kind="stable")]
+
+    def choose(budget: int) -> BoolArray:
+        kept = greedy(units, budget, minimum)
+        opened = np.unique(candidates.group[kept])
+        left = budget - int(core[kept].sum()) - int(candidates.opening[opened].sum())
+        more = order[kept[table.unit[order]]]
+        more = more[np.cumsum(words.cost[more]) <= left]
+        selected: BoolArray = kept[table.unit] & ~spare
+        selected[more] = True
+        return selected
+
+    fitted = fit(
+        choose,
+        lambda selected: count(prepared, _spans(prepared, table, selected)),
+        ceiling,
+        slack=max(1, ceiling // 100),
+        most=int(words.cost.sum() + words.opening.sum()),
+    )
+    if fitted is None:
+        return None
+    kept = np.zeros(len(reach), bool)
+    kept[table.unit[fitted.selected]] = True
+    differ = np.flatnonzero(kept != chosen.kept)
+    if not len(differ) or not kept[differ[candidates.score[differ].argmax()]]:
+        return None
+    return Chosen(_spans(prepared, table, fitted.selected), kept, fitted.tokens)
+
+
+def _spare(prepared: Prepared, table: _Table) -> BoolArray:
+    """The least needed words of each divided unit, bool, shape (w,); never protected ones."""
+    words = table.candidates
+    free = np.array(
+        [
+            not whole and any(map(str.isalnum, passage.text[a:b]))
+            for some, passage in zip(table.passages, prepared.passages, strict=True)
+            for a, b, whole in zip(some.start, some.end, some.whole, strict=True)
+        ],
+        bool,
+    )
+    allowed = np.floor(
+        _TRIMMED * np.bincount(table.unit[free], minlength=int(table.unit.max()) + 1)
+    )
+    free &= ~table.soft & ~words.forced
+    order = np.lexsort((words.score, ~free, table.unit))
+    unit = table.unit[order]
+    rank = np.arange(len(order)) - np.searchsorted(unit, unit)
+    spare = np.zeros(len(order), bool)
+    spare[order] = free[order] & (rank < allowed[unit])
+    return spare
 
 
 def _divisible(prepared: Prepared) -> BoolArray:

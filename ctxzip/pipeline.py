@@ -20,7 +20,7 @@ import numpy as np
 from ctxzip.assemble import identity, result_of
 from ctxzip.choose import Chosen, candidates_of, choose_units
 from ctxzip.errors import InputError
-from ctxzip.narrow import choose_words, shorten_next
+from ctxzip.narrow import choose_words, shorten_next, trim_chosen
 from ctxzip.prepare import Prepared, prepare
 from ctxzip.score.base import Scorer, ScoreRequest, UnitScores
 from ctxzip.select import Candidates
@@ -165,11 +165,16 @@ class Pipeline:
         if granularity == "word" or chosen is None:
             path = [f"{self.name}: words under {ceiling} tokens"]
             chosen = choose_words(prepared, self.scorer, ask, scores, candidates, ceiling)
-        elif granularity == "auto" and _wastes(chosen, candidates, ceiling):
-            finer = shorten_next(prepared, self.scorer, ask, scores, candidates, ceiling, chosen)
+        elif granularity == "auto":
+            more = (prepared, self.scorer, ask, scores, candidates, ceiling)
+            finer = trim_chosen(*more, chosen) if ask.query else None
             if finer is not None:
-                path.append("words of the next best units, in the room that was left")
-                chosen = finer
+                path.append("a few words of each unit left out to let another in")
+            elif _wastes(chosen, candidates, ceiling):
+                finer = shorten_next(*more, chosen)
+                if finer is not None:
+                    path.append("words of the next best units, in the room that was left")
+            chosen = finer if finer is not None else chosen
         prepared.seconds["select"] = perf_counter() - begun
         return result_of(prepared, self.name, scores, chosen, tuple(path))
 

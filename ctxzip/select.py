@@ -16,6 +16,8 @@ from ctxzip.units import BoolArray, FloatArray, IntArray
 
 __all__ = ["Candidates", "Fitted", "fit", "greedy", "prefix"]
 
+_LONG = 10_000  # tokens from which another count takes noticeable time
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
@@ -176,6 +178,7 @@ def fit(
     low, high = 0, max(most, ceiling) + 1
     budget = min(ceiling, high)
     seen: set[int] = set()
+    close = ceiling > _LONG
     for _ in range(steps):
         if budget in seen:
             break
@@ -185,8 +188,11 @@ def fit(
         if tokens <= ceiling:
             if best is None or tokens > best.tokens:
                 best = Fitted(selected, tokens)
-            if ceiling - tokens <= slack or bool(selected.all()):
+            room = ceiling - tokens
+            if not room or bool(selected.all()) or (room <= slack and (close or room < 4)):
                 break
+            # Summed costs may be a token or two above the count: one try more than they ask for.
+            close = room <= slack
             low = max(low, budget)
             budget += ceiling - tokens
         else:

@@ -174,3 +174,27 @@ def test_one_text_under_several_budgets_is_scored_once():
         Pipeline("counting", LexicalScorer()).compress_many([request])[0] for request in requests
     ]
     assert min(result.seconds["score"] for result in together) > 0, "each as if it came alone"
+
+
+def test_where_few_sentences_fit_each_gives_a_few_words_to_let_another_in():
+    first = (
+        "The warranty of the pump in the lower hall of the new plant is for a period of twelve"
+        " months from the day of the delivery to the site."
+    )
+    second = (
+        "The warranty of the pump does not cover the seals of the shaft or the filters of the"
+        " intake at the side of the tank in the 2nd hall."
+    )
+    rest = " ".join(f"Paragraph {i} tells of the history of the town." for i in range(30))
+    text = f"{first} {second} {rest}"
+    both = resolve("o200k_base").count(f"{first} {second}")
+    query = "What warranty does the pump have and what does the warranty not cover?"
+    whole = ctxzip.compress(text, query=query, target_tokens=both, compressor="lexical")
+    assert whole.text == f"{first} {second}"
+    trimmed = ctxzip.compress(text, query=query, target_tokens=both - 2, compressor="lexical")
+    assert trimmed.tokens_after <= both - 2
+    assert any("left out to let another in" in step for step in trimmed.path)
+    lost = len(f"{first} {second}".split()) - len(trimmed.text.split())
+    assert 1 <= lost <= 5
+    for word in ("twelve", "not", "2nd", "seals", "months"):
+        assert word in trimmed.text.split()

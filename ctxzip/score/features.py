@@ -1,31 +1,26 @@
-"""What the combiner of `mini` knows of each unit, and the combiner itself, in NumPy.
+"""What the combiner of `mini` knows of each unit, in NumPy.
 
 All arrays of a request run over its n units, passage after passage. H = 384 hidden units, Q tokens
-of the query. The order of the features is ``NAMES``; a bundle lists the same names.
+of the query. The order of the features is ``NAMES``; a bundle lists those that it uses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ctxzip.errors import ModelError
 from ctxzip.score.lexical import LexicalIndex, bm25, query_terms
 from ctxzip.score.windows import Float32Array, Window
 from ctxzip.units import BoolArray, FloatArray, IntArray
 
 __all__ = [
     "NAMES",
-    "Combiner",
     "Pool",
     "Reading",
     "Signals",
     "base",
-    "combine",
-    "combiner_of",
     "features",
     "signals",
     "unit_length",
@@ -45,6 +40,7 @@ NAMES: tuple[str, ...] = (
     "hop_residual",
     "title_in_query", "titles_in_query", "query_in_unit",
     "first", "position", "tokens", "units", "passages", "passage_units", "query_length",
+    "numbers_in_unit", "numbers_asked",
 )  # fmt: skip
 
 
@@ -348,8 +344,9 @@ def features(given: Signals, cross: FloatArray, cross_window: FloatArray) -> Flo
 
 
 def _context(given: Signals, n: int) -> list[FloatArray]:
-    """Titles, coverage of the query, position and sizes."""
+    """Titles, coverage of the query and of its numbers and ids, position and sizes."""
     index, passage = given.index, given.passage
+    numbers = given.terms[index.telling[given.terms]]
     asked = np.zeros(len(index.function), bool)
     asked[given.terms] = True
     flat = np.where(index.function, 0.0, 1.0)
@@ -368,55 +365,6 @@ def _context(given: Signals, n: int) -> list[FloatArray]:
         np.full(n, np.log1p(passage.max())),
         np.log1p(size),
         np.full(n, np.log1p(len(given.terms))),
+        _coverage(index, n, numbers, np.ones(len(index.function))),
+        np.full(n, float(len(numbers) > 0)),
     ]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Combiner:
-    """A small network on standardised features: ``mean`` and ``scale`` (F,), then layers."""
-
-    mean: FloatArray
-    scale: FloatArray
-    layers: tuple[tuple[FloatArray, FloatArray], ...]
-    temperature: float = 1.0
-    bias: float = 0.0
-
-
-def combiner_of(manifest: Mapping[str, Any]) -> Combiner:
-    """The combiner that a bundle's manifest describes.
-
-    Raises:
-        ModelError: it is damaged, or made for other features than this version computes.
-    """
-    try:
-        names, given = tuple(manifest["features"]), manifest["combiner"]
-        layers = tuple(
-            (np.array(layer["weight"], np.float64), np.array(layer["bias"], np.float64))
-            for layer in given["layers"]
-        )
-        combiner = Combiner(
-            mean=np.array(given["mean"], np.float64),
-            scale=np.array(given["scale"], np.float64),
-            layers=layers,
-            temperature=float(given["temperature"]),
-            bias=float(given["bias"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"The bundle's combiner cannot be read: {error!r}.") from error
-    if names != NAMES or combiner.mean.shape != (len(NAMES),):
-        raise ModelError(
-            f"The bundle was made for {len(names)} features that this version does not compute.",
-            hint="Install the version of ctxzip that the bundle was made for.",
-        )
-    return combiner
-
-
-def combine(combiner: Combiner, given: FloatArray) -> FloatArray:
-    """Features (n, F) → logit of the probability that a unit is needed, shape (n,)."""
-    x = np.clip((given - combiner.mean) / combiner.scale, -6, 6)
-    for i, (weight, bias) in enumerate(combiner.layers):
-        x = x @ weight + bias
-        if i + 1 < len(combiner.layers):
-            x = np.maximum(x, 0)
-    result: FloatArray = x[:, 0] / combiner.temperature + combiner.bias
-    return result

@@ -20,6 +20,7 @@ from ctxzip import bundle
 from ctxzip.backends.wordpieces import load_tokenizer
 from ctxzip.score import features
 from ctxzip.score.base import ScoreRequest, UnitScores
+from ctxzip.score.combiner import Combiner, combine, combiner_of
 from ctxzip.score.lexical import LexicalIndex
 from ctxzip.score.lexical import index_request as read_words
 from ctxzip.score.redundancy import repeats
@@ -87,7 +88,7 @@ def load(folder: Path | None = None, settings: Mini | None = None) -> MiniScorer
     encoder = OnnxEncoder(
         found.folder, found.networks, threads=settings.threads, cache_bytes=settings.cache_bytes
     )
-    combiner = features.combiner_of(found.manifest)
+    combiner = combiner_of(found.manifest)
     importance = np.asarray(found.manifest["query_importance"], np.float32)
     return MiniScorer(encoder, load_tokenizer(found.tokenizer), combiner, importance)
 
@@ -137,7 +138,7 @@ class MiniScorer:
         self,
         encoder: Encoder,
         tokenize: Tokenize,
-        combiner: features.Combiner,
+        combiner: Combiner,
         query_weight: Float32Array,
     ) -> None:
         self._encoder = encoder
@@ -229,7 +230,7 @@ class MiniScorer:
             empty = tuple(np.zeros(0) for _ in sizes)
             return UnitScores(empty, np.zeros(len(sizes)), _State(tuple([] for _ in sizes), empty))
         given, passage, _ = self.unit_features(request, cut)
-        logits = features.combine(self._combiner, given)
+        logits = combine(self._combiner, given)
         index = read_words(request)
         repeated = repeats(index.term, index.unit, len(logits), index.telling)
         score = sigmoid(logits) * np.where(repeated, _REPEATED, 1.0)

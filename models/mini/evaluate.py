@@ -339,7 +339,7 @@ def plot(data: Path, methods: dict[str, Any], limit: int | None, path: Path) -> 
 
 def off_the_shelf(backbone: Path) -> MiniScorer:
     """The scorer with the weights of the original model."""
-    from combine import TorchEncoder
+    from combine import TorchEncoder, no_combiner
     from safetensors.torch import load_file
 
     from ctxzip.backends.heads import BackboneConfig, Branch, Trunk, load_layers, load_trunk
@@ -349,10 +349,9 @@ def off_the_shelf(backbone: Path) -> MiniScorer:
     trunk, late = Trunk(config).eval(), Branch(config).eval()
     load_trunk(trunk, weights)
     load_layers(late.layers, weights, config.trunk_layers)
-    nothing = features.Combiner(np.zeros(len(features.NAMES)), np.ones(len(features.NAMES)), ())
     encoder = TorchEncoder({"trunk": trunk, "late": late})
     tokenize = load_tokenizer(backbone / "tokenizer.json")
-    return MiniScorer(encoder, tokenize, nothing, np.zeros(config.hidden, np.float32))
+    return MiniScorer(encoder, tokenize, no_combiner(), np.zeros(config.hidden, np.float32))
 
 
 def main() -> None:

@@ -9,9 +9,13 @@ A step reads about 4,300 tokens of windows once, without any question, and learn
   weighted by a learned importance of the token) and once by the cosine of mean states. Units of
   other articles, of the same article and of the same request are the negatives.
 - `keep`: binary cross-entropy per token. 1 in an answer of any question asked about the
-  paragraph; 0.2 for a content word that an evidence sentence shares with its question; 0.15 for a
-  negation; 0.12 for a name or number; else 0. On SQuAD (about five questions a paragraph) and,
-  weighted 0.4, QED.
+  paragraph; 0.12 for a content word that an evidence sentence shares with its question; 0.09 for
+  a negation; 0.07 for a name or number; else 0. Besides, the weakest token of each answer: an
+  answer survives whole or not at all. On SQuAD (about five questions a paragraph) and, weighted
+  0.4, QED.
+
+``--heads late`` or ``--heads keep`` trains one branch alone, ``--init`` begins with earlier
+weights; the shipped ones were made in such turns (see README.md).
 
 Embeddings and the lower three layers stay those of all-MiniLM-L6-v2: what they know is kept, and
 the forward over them needs no gradient. The exported weights are an exponential moving average.
@@ -30,7 +34,7 @@ import math
 import random
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,6 +55,7 @@ from ctxzip.units import Passage
 
 RATE = {"late": 1.5e-4, "keep": 2.5e-4, "importance": 1e-3}
 SET_WEIGHT = {"squad": 0.3, "qed": 0.35, "hop": 0.35, "long": 0.15}
+LOSS_WEIGHT = {"late": 1.0, "mean": 0.7, "keep": 3.0}
 SCALE = 25.0  # of cosines by late interaction; 20 for mean states, as the base model was trained
 _NAME = re.compile(r"\b(?:[A-Z][\w.-]*|\w*\d[\w.,]*)")
 _NEGATION = re.compile(r"\b(?:not|no|never|none|nor|without|cannot|n't)\b", re.I)
@@ -68,6 +73,7 @@ class Batch:
         windows: windows, with the number of their passage's first unit.
         keep: for each window the keep target of each token of its body, or None.
         weight: weight of those targets.
+        answers: for each window the answers in it, as ranges of tokens of its body.
     """
 
     queries: list[str] = field(default_factory=list)
@@ -77,17 +83,21 @@ class Batch:
     windows: list[tuple[Window, int]] = field(default_factory=list)
     keep: list[np.ndarray | None] = field(default_factory=list)
     weight: list[float] = field(default_factory=list)
+    answers: list[list[tuple[int, int]]] = field(default_factory=list)
 
 
-def keep_targets(text: str, records: list[dict[str, Any]]) -> np.ndarray:
-    """How much each character of a paragraph is needed, judged by what was asked about it."""
+def keep_targets(
+    text: str, records: list[dict[str, Any]]
+) -> tuple[np.ndarray, list[tuple[int, int]]]:
+    """How much each character is needed, judged by what was asked, and where the answers are."""
+    spans = []
     target = np.zeros(len(text), np.float32)
     for match in _NAME.finditer(text):
         before = text[: match.start()].rstrip()
         if match.group()[0].isdigit() or (before and before[-1] not in ".!?"):
-            target[match.start() : match.end()] = 0.12
+            target[match.start() : match.end()] = 0.07
     for match in _NEGATION.finditer(text):
-        target[match.start() : match.end()] = 0.15
+        target[match.start() : match.end()] = 0.09
     for record in records:
         evidence = record["documents"][0]["evidence"]
         asked = set(content(record["query"]))
@@ -95,19 +105,23 @@ def keep_targets(text: str, records: list[dict[str, Any]]) -> np.ndarray:
             for match in _WORD.finditer(text, a, b):
                 if not asked.isdisjoint(content(match.group())):
                     part = target[match.start() : match.end()]
-                    np.maximum(part, 0.2, out=part)
+                    np.maximum(part, 0.12, out=part)
         for answer in filter(None, dict.fromkeys(record["answers"])):
             found = [text.find(answer, a, b) for a, b in evidence] + [text.find(answer)]
             at = next((i for i in found if i >= 0), -1)
             if at >= 0:
                 target[at : at + len(answer)] = 1.0
-    return target
+                spans.append((at, at + len(answer)))
+    return target, spans
 
 
 class Source:
     """Draws batches from the prepared data."""
 
-    def __init__(self, data: Path, groups: Path, tokenizer: Path, seed: int) -> None:
+    def __init__(
+        self, data: Path, groups: Path, tokenizer: Path, seed: int, heads: Sequence[str]
+    ) -> None:
+        self.heads = heads
         self.rng = random.Random(seed)
         self.tokenize = load_tokenizer(tokenizer)
         self.articles: dict[str, dict[str, list[dict[str, Any]]]] = {}
@@ -145,9 +159,12 @@ class Source:
             yield from blocks
 
     def batch(self, step: int) -> Batch:
-        """Ten SQuAD paragraphs, three QED groups, a multi-hop request, at times a long one."""
-        batch = Batch()
-        for _ in range(2):
+        """Ten SQuAD paragraphs, four QED groups, a multi-hop request, at times a long one.
+
+        For `keep` alone twenty paragraphs and six groups.
+        """
+        batch, alone = Batch(), "late" not in self.heads
+        for _ in range(4 if alone else 2):
             title, texts = next(self._blocks)
             for text in texts:
                 records = self.articles[title][text]
@@ -159,8 +176,10 @@ class Source:
                     batch.queries.append(record["query"])
                     batch.kinds.append("squad")
                 self._add(batch, title, text, evidence, records)
-        for _ in range(3):
-            self._group(batch, "qed", "qed", 3)
+        for _ in range(6 if alone else 4):
+            self._group(batch, "qed", "qed", 1 if alone else 3)
+        if alone:
+            return batch
         names = [name for name in ("2wiki", "hotpotqa", "musique") if name in self.groups]
         self._group(batch, self.rng.choices(names, [0.66, 0.22, 0.12][: len(names)])[0], "hop", 10)
         if step % 2 == 0:
@@ -196,9 +215,10 @@ class Source:
                 overlap = np.minimum(units.end, b) - np.maximum(units.start, a)
                 inside = (overlap >= 0.5 * (units.end - units.start)) | (overlap >= 0.5 * (b - a))
                 batch.positive += [(number, first + int(u)) for u in np.flatnonzero(inside)]
-        target = keep_targets(text, records) if records else None
+        target, answers = keep_targets(text, records) if records else (None, [])
         for window in windows(Passage(Document(text, title=title), text, units), self.tokenize)[:2]:
             batch.windows.append((window, first))
+            ranges = []
             if target is None:
                 batch.keep.append(None)
             else:
@@ -206,6 +226,11 @@ class Source:
                 batch.keep.append(
                     np.array([target[a:b].max(initial=0) for a, b in spans], np.float32)
                 )
+                for a, b in sorted(set(answers)):
+                    inside = np.flatnonzero((window.start < b) & (window.end > a))
+                    if len(inside):
+                        ranges.append((int(inside[0]), int(inside[-1]) + 1))
+            batch.answers.append(ranges)
             batch.weight.append(1.0 if len(records) > 1 else 0.4)
 
 
@@ -253,7 +278,12 @@ def pad(rows: list[np.ndarray], device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def losses(
-    trunk: Trunk, networks: Networks, batch: Batch, asked: list[np.ndarray], device: torch.device
+    trunk: Trunk,
+    networks: Networks,
+    batch: Batch,
+    asked: list[np.ndarray],
+    device: torch.device,
+    heads: Sequence[str],
 ) -> dict[str, Tensor]:
     """The losses of a step: ``late`` and ``mean`` over questions, ``keep`` over tokens."""
     cast = torch.autocast(device.type, torch.bfloat16)
@@ -265,22 +295,26 @@ def losses(
         ids, mask = pad([batch.windows[i][0].ids for i in part], device)
         with torch.no_grad(), cast:
             below = trunk(ids, mask)
-        with cast:
-            late, keep = networks.late(below, mask).float(), networks.keep(below, mask).float()
-        for row, i in enumerate(part):
-            window, first = batch.windows[i]
-            end = len(window.ids) - 1
-            states.append(late[row, window.body : end])
-            unit.append(torch.from_numpy(window.unit + first).to(device))
-            target = batch.keep[i]
-            if target is not None:
-                loss = functional.binary_cross_entropy_with_logits(
-                    keep[row, window.body : end],
-                    torch.from_numpy(target).to(device),
-                    reduction="sum",
-                )
-                keep_sum = keep_sum + batch.weight[i] * loss
-                keep_weight = keep_weight + batch.weight[i] * len(target)
+        if "late" in heads:
+            with cast:
+                late = networks.late(below, mask).float()
+            for row, i in enumerate(part):
+                window, first = batch.windows[i]
+                states.append(late[row, window.body : len(window.ids) - 1])
+                unit.append(torch.from_numpy(window.unit + first).to(device))
+        if "keep" in heads:
+            with cast:
+                keep = networks.keep(below, mask).float()
+            for row, i in enumerate(part):
+                target, window = batch.keep[i], batch.windows[i][0]
+                if target is not None:
+                    logits = keep[row, window.body : len(window.ids) - 1]
+                    loss = _keep_loss(logits, torch.from_numpy(target).to(device), batch.answers[i])
+                    keep_sum = keep_sum + batch.weight[i] * loss
+                    keep_weight = keep_weight + batch.weight[i] * len(target)
+    result = {"keep": keep_sum / keep_weight} if "keep" in heads else {}
+    if "late" not in heads:
+        return result
     ids, mask = pad(asked, device)
     with torch.no_grad(), cast:
         below = trunk(ids, mask)
@@ -292,11 +326,17 @@ def losses(
     positive = torch.zeros(batch.units, len(asked), dtype=torch.bool, device=device)
     for number, which in batch.positive:
         positive[which, number] = True
-    return {
-        "late": _listwise(late_scores[seen], positive[seen], batch.kinds),
-        "mean": _listwise(mean_scores[seen], positive[seen], batch.kinds),
-        "keep": keep_sum / keep_weight,
-    }
+    result["late"] = _listwise(late_scores[seen], positive[seen], batch.kinds)
+    result["mean"] = _listwise(mean_scores[seen], positive[seen], batch.kinds)
+    return result
+
+
+def _keep_loss(logits: Tensor, target: Tensor, answers: list[tuple[int, int]]) -> Tensor:
+    """Cross-entropy of every token, and of the weakest one of each answer, summed."""
+    total = functional.binary_cross_entropy_with_logits(logits, target, reduction="sum")
+    for start, end in answers:
+        total = total + 0.4 * functional.softplus(-logits[start:end].min())
+    return total
 
 
 def _scores(
@@ -345,22 +385,28 @@ def train(options: argparse.Namespace) -> None:
     load_trunk(trunk, original)
     trunk.requires_grad_(False).eval().to(device)
     networks = Networks(original).to(device)
+    if options.init:
+        networks.load_state_dict(load_file(options.init), strict=False)
     optimizer = torch.optim.AdamW(networks.groups(), lr=0.0, betas=(0.9, 0.98))
     average = {k: v.detach().clone() for k, v in networks.state_dict().items()}
     step, spent = _resume(options.out, networks, optimizer, average)
     source = Source(
-        options.data, options.groups, options.backbone / "tokenizer.json", options.seed + step
+        options.data,
+        options.groups,
+        options.backbone / "tokenizer.json",
+        options.seed + step,
+        options.heads,
     )
     last = time.monotonic()
     while spent < options.minutes * 60:
         factor = min(1.0, (step + 1) / 40) * max(0.02, 1 - spent / (options.minutes * 60))
         for group in optimizer.param_groups:
-            group["lr"] = group["base"] * factor
+            group["lr"] = group["base"] * factor * options.rate
         batch = source.batch(step)
         asked = [question(query, source.tokenize)[0] for query in batch.queries]
-        parts = losses(trunk, networks, batch, asked, device)
+        parts = losses(trunk, networks, batch, asked, device, options.heads)
         optimizer.zero_grad()
-        (parts["late"] + 0.7 * parts["mean"] + 3 * parts["keep"]).backward()
+        torch.stack([LOSS_WEIGHT[name] * loss for name, loss in parts.items()]).sum().backward()
         for module in (networks.late, networks.keep, networks.importance):
             nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         optimizer.step()
@@ -432,7 +478,7 @@ def draw(out: Path) -> None:
 
     rows = [json.loads(line) for line in (out / "curve.jsonl").read_text().splitlines()]
     figure, axes = plt.subplots(figsize=(7, 4))
-    for name in ("late", "mean", "keep"):
+    for name in (name for name in ("late", "mean", "keep") if name in rows[0]):
         values = np.array([row[name] for row in rows])
         window = min(40, len(values))
         axes.plot(np.convolve(values, np.ones(window) / window, "valid"), label=name)
@@ -453,6 +499,11 @@ def main() -> None:
     parser.add_argument("--groups", type=Path, required=True, help="written by prepare.py")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=45.0)
+    parser.add_argument("--init", type=Path, help="weights to begin with; default the backbone's")
+    parser.add_argument(
+        "--heads", type=lambda s: s.split(","), default=["late", "keep"], help="what to train"
+    )
+    parser.add_argument("--rate", type=float, default=1.0, help="factor of the learning rates")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     train(options)
