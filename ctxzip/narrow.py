@@ -128,7 +128,7 @@ def trim_chosen(
     Returns:
         None where that lets no further unit in, or where more than a few fit anyway.
     """
-    if chosen.kept.sum() > _FEW:
+    if chosen.kept.sum() > _FEW or not candidates.eligible.any():
         return None
     minimum = prepared.options.min_per_document
     reach = greedy(candidates, int(ceiling / (1 - _TRIMMED)), minimum)
