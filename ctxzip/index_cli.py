@@ -6,6 +6,7 @@ import argparse
 import io
 import json
 import math
+import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -107,7 +108,8 @@ class _Progress:
         if now - self._said >= (0.2 if self._tty else 10.0):
             self._said = now
             rate = documents / max(now - self._begun, 1e-9)
-            line = f"{documents:,} documents, {self._index.sentences:,} sentences, {rate:,.0f}/s"
+            line = f"{_count(documents, 'document')}, {_count(self._index.sentences, 'sentence')}"
+            line = f"{line}, {rate:,.0f} documents/s"
             print(f"\r{line}" if self._tty else line, end="" if self._tty else "\n",
                   file=sys.stderr, flush=True)  # fmt: skip
         if self.stopped:
@@ -132,6 +134,8 @@ class _Progress:
 def _run(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.output)
     index = _index_of(arguments, folder)
+    if arguments.inputs or arguments.delete:
+        _check_output(folder, arguments.rebuild)
     faults: list[str] = []
     if arguments.inputs:
         records = _documents(arguments, folder, faults)
@@ -147,6 +151,18 @@ def _run(arguments: argparse.Namespace) -> int:
         _say(f"ctxzip: and {len(faults) - _SHOWN:,} more faulty records")
     print(_summary(index))
     return EXIT_FAULTS if faults and arguments.strict else 0
+
+
+def _check_output(folder: Path, overwrite: bool) -> None:
+    """Fail before the work rather than after it."""
+    from ctxzip.index.files import MANIFEST, check_target
+
+    if not (folder / MANIFEST).exists():
+        check_target(folder, None, overwrite)
+    there = next(path for path in (folder, *folder.resolve().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise InputError(f"The index {str(folder)!r} cannot be written: {there} is no folder that"
+                         " may be written to.")  # fmt: skip
 
 
 def _again(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
@@ -171,8 +187,8 @@ def _put(
         progress.done()
         if index.ready:
             progress.save()
-            _say(f"ctxzip: {folder} holds {index.documents:,} documents; run the same command again"
-                 " to go on")  # fmt: skip
+            held = _count(index.documents, "document")
+            _say(f"ctxzip: {folder} holds {held}; run the same command again to go on")
         raise KeyboardInterrupt from None
     finally:
         signal.signal(signal.SIGINT, before)
@@ -183,8 +199,8 @@ def _put(
     for note in change.notes:
         _say(f"ctxzip: note: {note}")
     _say(
-        f"{change.documents:,} documents read in {monotonic() - begun:.1f} s: {change.embedded:,}"
-        f" passages embedded, {change.removed:,} removed"
+        f"{_count(change.documents, 'document')} read in {monotonic() - begun:.1f} s:"
+        f" {_count(change.embedded, 'passage')} embedded, {change.removed:,} removed"
     )
 
 
@@ -277,10 +293,15 @@ def _document(row: Any, arguments: argparse.Namespace) -> Mapping[str, object] |
 def _summary(index: SentenceIndex) -> str:
     full = index.sentences * index.dimension * 4
     return (
-        f"{index.documents:,} documents, {index.passages:,} passages, {index.sentences:,} sentences"
-        f" by {index.model}, {index.storage}: {index.nbytes / 2**20:,.1f} MiB of vectors"
+        f"{_count(index.documents, 'document')}, {_count(index.passages, 'passage')},"
+        f" {_count(index.sentences, 'sentence')} by {index.model},"
+        f" {index.storage}: {index.nbytes / 2**20:,.1f} MiB of vectors"
         f" ({full / max(1, index.nbytes):.1f} times less than float32)"
     )
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def _say(line: str) -> None:

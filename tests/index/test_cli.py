@@ -70,13 +70,15 @@ def test_again_with_more_and_less(passages: Path, output: Path, tmp_path: Path, 
     assert index(passages, "-o", output) == 0
     more = lines(tmp_path / "more.jsonl.gz", [ROWS[0], {"id": 4, "text": "A valve. It leaks."}])
     assert index(more, "-o", output) == 0
-    assert "1 passages embedded, 0 removed" in capsys.readouterr().err
+    assert "1 passage embedded, 0 removed" in capsys.readouterr().err
     assert SentenceIndex.load(output).documents == 4
     assert index(more, "-o", output, "--sync") == 0
     assert SentenceIndex.load(output).documents == 2
     assert index("-o", output, "--delete", "4", "--delete", "nobody") == 0
     assert "1 of 2 ids deleted" in capsys.readouterr().err
     assert SentenceIndex.load(output).documents == 1
+    assert index("-o", output, "--delete", "1") == 0
+    assert index(more, "-o", output) == 0
     assert index(passages, "-o", output, "--storage", "int8") == 1
     assert "--rebuild" in capsys.readouterr().err
     assert index(passages, "-o", output, "--storage", "int8", "--rebuild") == 0
@@ -104,7 +106,7 @@ def test_faulty_records_are_left_out_and_counted(output: Path, tmp_path: Path, c
     path.write_bytes(b"\n".join(rows))
     assert index(path, "-o", output, "--strict") == 3
     said = capsys.readouterr()
-    assert "1 documents" in said.out
+    assert "1 document, 1 passage, 2 sentences" in said.out
     assert "faulty.jsonl, record 2:" in said.err
     assert "and 2 more faulty records" in said.err
     assert index(path, "-o", output) == 0
@@ -140,6 +142,18 @@ def test_what_cannot_work(
     assert not output.exists()
 
 
+def test_a_place_that_cannot_be_written_is_known_before_the_work(
+    passages: Path, tmp_path: Path, capsys, monkeypatch
+):
+    monkeypatch.setattr(SentenceIndex, "add", None)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("")
+    for output in ("file", "file/below", "mine"):
+        assert index(passages, "-o", tmp_path / output) == 1
+        assert capsys.readouterr().err.startswith("ctxzip: ")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT")
 def test_ctrl_c_keeps_what_is_done(output: Path, tmp_path: Path):
     rows = [{"id": i, "text": f"Pump {i} hums. " + "Nobody knows. " * 200} for i in range(3000)]
@@ -157,7 +171,7 @@ def test_ctrl_c_keeps_what_is_done(output: Path, tmp_path: Path):
         [sys.executable, "-c", script], stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
-        assert "documents" in process.stderr.readline()
+        assert "document" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
         said = process.stderr.read()
     assert process.returncode == 130, said
