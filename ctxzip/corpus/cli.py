@@ -29,6 +29,8 @@ def add(commands: Any) -> None:
     )
     subcommands = corpus.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_compress(subcommands)
+    _add_stats(subcommands)
+    _add_prune(subcommands)
     if importlib.util.find_spec("ctxzip.index_cli") is not None:
         importlib.import_module("ctxzip.index_cli").add_index(subcommands)
 
@@ -154,6 +156,71 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--gpus", type=float, default=0, metavar="N", help="GPUs of a Ray actor; may be a fraction"
     )
+
+
+def _add_stats(commands: Any) -> None:
+    parser = commands.add_parser(
+        "stats",
+        help="count a corpus, and say what compressing it would save and take",
+        description="Read a corpus once and compress a sample of it.",
+    )
+    parser.set_defaults(run=_stats)
+    _add_input(parser)
+    parser.add_argument("-c", "--compressor", default="auto", metavar="NAME", help="default auto")
+    parser.add_argument("--model", metavar="MODEL", help="a folder or a hub name for it")
+    parser.add_argument("--tokenizer", default="o200k_base", metavar="NAME")
+    parser.add_argument(
+        "--ratios", default="0.7,0.5,0.3", metavar="LIST", help="default: 0.7,0.5,0.3"
+    )
+    parser.add_argument(
+        "--sample", type=int, default=200, metavar="N", help="records to compress; default 200"
+    )
+    parser.add_argument("--exact", action="store_true", help="count the tokens of every record")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of a model")
+    parser.add_argument("--price", type=float, metavar="USD", help="of a million input tokens")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_prune(commands: Any) -> None:
+    parser = commands.add_parser(
+        "prune",
+        help="drop duplicates, boilerplate and passages that say nothing",
+        description="Copy a corpus without what it repeats. Everything dropped is listed in"
+        " OUT/dropped.jsonl with its reason.",
+    )
+    parser.set_defaults(run=_prune)
+    _add_input(parser)
+    parser.add_argument("-o", "--output", metavar="OUT", help="a new folder")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would go")
+    parser.add_argument(
+        "--list", metavar="FILE", help="list what goes there (also in a dry run), as JSON lines"
+    )
+    parser.add_argument(
+        "--similarity", type=float, default=0.85, metavar="S",
+        help="near-duplicates share so much of their three-word shingles, and all numbers and"
+        " negations; default 0.85",
+    )  # fmt: skip
+    parser.add_argument("--keep-similar", action="store_true", help="keep near-duplicates")
+    parser.add_argument(
+        "--boilerplate", type=int, default=10, metavar="N",
+        help="lines that stand in N documents and more are boilerplate; 0 keeps them; default 10",
+    )  # fmt: skip
+    parser.add_argument(
+        "--min-words", type=int, default=3, metavar="N",
+        help="passages with fewer words go; 0 keeps all that say nothing; default 3",
+    )  # fmt: skip
+
+
+def _stats(arguments: argparse.Namespace) -> int:
+    from ctxzip.corpus import survey
+
+    return survey.stats(arguments)
+
+
+def _prune(arguments: argparse.Namespace) -> int:
+    from ctxzip.corpus import survey
+
+    return survey.prune(arguments)
 
 
 def _compress(arguments: argparse.Namespace) -> int:

@@ -158,7 +158,7 @@ def _lines(source: Source, fields: Fields) -> Iterator[Blob]:
                 size = len(line)
                 while (rest := stream.readline(_BUFFER)) and not rest.endswith(b"\n"):
                     size += len(rest)
-                yield Blob(b"", number, 1, raw.tell(), _too_long(size + len(rest), fields))
+                yield Blob(b"", number, 1, raw.tell(), _too_long(size + len(rest.rstrip()), fields))
             elif line := line.strip():
                 yield Blob(line, number, 1, raw.tell())
 

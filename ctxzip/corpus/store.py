@@ -243,4 +243,4 @@ def _size(path: Path) -> int:
 
 
 def _json(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, ensure_ascii=False, indent=1).encode() + b"\n"
+    return json.dumps(value, indent=1).encode() + b"\n"
