@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ctxzip.chat import Chat, ChatClient, ChatError
+from ctxzip.tokens import resolve
 from ctxzip.units import FloatArray
 
 __all__ = ["EndpointLikelihood"]
@@ -38,6 +39,10 @@ class EndpointLikelihood:
     def name(self) -> str:
         """The model's name at the endpoint."""
         return self._client.endpoint("/completions")[1]
+
+    def size(self, text: str) -> int:
+        """See :class:`ctxzip.backends.likelihood.Likelihood`: as GPT-4o counts."""
+        return resolve("o200k_base").count(text)
 
     def question(
         self, query: str, contexts: Sequence[str | None]

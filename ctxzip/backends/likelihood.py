@@ -33,6 +33,10 @@ class Likelihood(Protocol):
         """Of the model."""
         ...
 
+    def size(self, text: str) -> int:
+        """Tokens of a text as the model reads it; about, where only an endpoint knows."""
+        ...
+
     def question(
         self, query: str, contexts: Sequence[str | None]
     ) -> tuple[list[FloatArray], tuple[str, ...]]:
@@ -79,6 +83,10 @@ class TorchLikelihood:
     def name(self) -> str:
         """Of the model."""
         return self._model.name
+
+    def size(self, text: str) -> int:
+        """See :class:`Likelihood`."""
+        return len(self._tokenizer.encode(text, add_special_tokens=True))
 
     @property
     def tokens_read(self) -> int:
