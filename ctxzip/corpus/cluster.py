@@ -59,10 +59,10 @@ class RayEngine:
 
     def run(self, task: Task, stop: threading.Event) -> Iterator[Result | Seen]:
         """Results in the order in which they are done; after ``stop`` no others."""
-        with _connected(self.address, (self.workers or 1) * self.cpus + _READER) as ray:
-            rows = iter(self._pipeline(ray, task).iter_rows())
+        least = (self.workers or 1) * self.cpus + _READER
+        with _connected(self.address, least) as ray, _quiet():
             try:
-                for row in rows:
+                for row in self._pipeline(ray, task).iter_rows():
                     if stop.is_set():
                         return
                     yield _item(row)
@@ -79,18 +79,14 @@ class RayEngine:
             resources = replace(resources, threads=max(1, int(self.cpus)))
         if self.gpus:
             resources = replace(resources, device="cuda")
-        # Ray would stop rows of one block from being ready one by one; a shard is a block.
-        slim = replace(task, splits=())
-        numbers = [{"split": i} for i in range(len(task.splits))]
-        splits = ray.put(list(task.splits))
         context = ray.data.DataContext.get_current().copy()
         context.enable_progress_bars = False
-        context.target_max_block_size = 1
-        context.execution_options.verbose_progress = False
+        context.target_max_block_size = 1  # a row is a shard: each goes on as soon as it is there
         with _current(ray, context):
+            numbers = [{"split": i} for i in range(len(task.splits))]
             dataset = ray.data.from_items(numbers, override_num_blocks=len(numbers))
             read = dataset.map_batches(
-                _read, batch_size=1, num_cpus=_READER, fn_kwargs={"splits": splits, "task": slim}
+                _read, batch_size=1, num_cpus=_READER, fn_kwargs={"task": task}
             )
             return read.map_batches(
                 _Actor,
@@ -159,17 +155,26 @@ def _current(ray: Any, context: Any) -> Iterator[None]:
         ray.data.DataContext._set_current(before)
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the plans and progress that Ray Data logs; the job tells how it goes."""
+    log = logging.getLogger("ray.data")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
 def _row(kind: int, head: object, data: bytes) -> dict[str, list[Any]]:
     return {"kind": [kind], "head": [json.dumps(head)], "data": [data]}
 
 
-def _read(batch: dict[str, Any], splits: Any, task: Task) -> Iterator[dict[str, list[Any]]]:
+def _read(batch: dict[str, Any], task: Task) -> Iterator[dict[str, list[Any]]]:
     """A task of Ray: the shards of a split, a batch of one row each."""
-    import ray
-
-    known = ray.get(splits) if isinstance(splits, ray.ObjectRef) else splits
     for number in batch["split"]:
-        for item in read_split(known[int(number)], task):
+        for item in read_split(task.splits[int(number)], task):
             if isinstance(item, Seen):
                 facts = [item.name, item.key, item.changed, item.source, item.advanced]
                 yield _row(_SEEN, facts, b"")

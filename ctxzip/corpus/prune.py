@@ -291,7 +291,7 @@ class _Writer:
                     self._count("repeated lines", gone)
                     self._list({"source": record.place.source, "line": record.place.line,
                                 "id": name, "kind": "repeated lines",
-                                "reason": "they stand in many documents", "text": gone})  # fmt: skip
+                                "reason": "in many documents", "text": gone})  # fmt: skip
                 at = end
             before, after = self._counter.count(record.text), self._counter.count(text)
             node = Node(record.text, earlier=row.get(KEY))

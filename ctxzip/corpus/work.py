@@ -232,7 +232,7 @@ class Worker:
 
 def _chunk(compression: Compression) -> _Chunk:
     document = compression.documents[0] if compression.documents else None
-    spans = [] if document is None else document.kept
+    spans: Sequence[tuple[int, int]] | None = () if document is None else document.kept
     return _Chunk(
         compression.text,
         None if spans is None else [[a, b] for a, b in spans],

@@ -2,16 +2,18 @@
 
 import json
 import random
+import re
 import subprocess
 import sys
 
 import pytest
 
-WORDS = (
+WORDS = re.findall(
+    r"\w+",
     "valve pump pressure engineer replaced inspection report seal bearing during warranty shift "
     "manual cabinet visitor gate yellow badge cafeteria noon paint blue motor oil filter sensor "
-    "alarm reading below above limit maintenance schedule winter turbine cooling water tank"
-).split()  # noqa: SIM905
+    "alarm reading below above limit maintenance schedule winter turbine cooling water tank",
+)
 
 
 def passage(draw, sentences=4):
