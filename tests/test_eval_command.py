@@ -17,6 +17,7 @@ import pytest
 from ctxzip import InputError, Span
 from ctxzip.cli import main
 from ctxzip.evaluate import advice, cases, reader, records, statistics
+from tests import checkpoints
 from tests.endpoint import StubEndpoint
 
 ITEMS = ["pump", "valve", "hose", "meter", "tank", "crane", "lorry", "boiler"]
@@ -532,3 +533,45 @@ def test_evidence_that_was_lost_is_where_it_stood():
     kept = cases.Kept("The pump is old.", ((Span(0, 16),),), 10, 5, 0, 0.1)
     assert cases.evidence_of(record, kept) == [(False, 0, Span(17, 40))]
     assert cases.judge(record, kept)["evidence_recall"] == 0
+
+
+def test_a_summary_that_failed_is_not_judged_by_its_stand_in(data, tmp_path, stub, monkeypatch):
+    endpoint = stub(lambda prompt, _: (400, {}, {"error": {"message": "no such model"}}))
+    monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
+    monkeypatch.setenv("OPENAI_MODEL", "m")
+    _, found = run(data, tmp_path / "o", "-c", "chat-summary", "-r", "0.5", "-n", "3")
+    row = next(row for row in found["rows"] if row["compressor"] == "chat-summary")
+    assert row["failed"] == 3
+    assert "evidence_recall" not in row
+    assert all("no such model" in c["failed"] for c in found["cases"] if c["failed"])
+
+
+# --- a model on this machine ----------------------------------------------------------------------
+
+
+def test_a_model_on_this_machine_reads(data, tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    model = checkpoints.llama(tmp_path / "llama", positions=2048)
+    arguments = ["-c", "lexical", "-r", "0.3", "-n", "2", "--max-tokens", "5"]
+    code, found = run(data, tmp_path / "o", *arguments, "--reader-hf", model, "--price", "1")
+    assert code == 0
+    assert not any(case["failed"] for case in found["cases"])
+    assert all(case["answer"] is not None for case in found["cases"])
+    assert all(row["cost"]["mean"] > 0 for row in found["rows"])
+    read = reader.LocalReader(str(model), max_tokens=5)
+    prompts = ["One pump.", "Two old pumps.", "One pump."]
+    replies = dict(read.read(prompts))
+    assert replies[0] == replies[2], "greedy, whatever the batch"
+    assert replies[0].completion_tokens <= 5
+    assert replies[1].prompt_tokens > replies[0].prompt_tokens
+
+
+def test_a_prompt_beyond_the_models_window_fails_and_is_not_cut(data, tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    model = checkpoints.llama(tmp_path / "llama", positions=64)
+    arguments = ["-c", "lexical", "-r", "0.1", "-n", "2", "--max-tokens", "2"]
+    _, found = run(data, tmp_path / "o", *arguments, "--reader-hf", model)
+    full = [case for case in found["cases"] if case["compressor"] == "full text"]
+    assert all("reads 64 in all" in case["failed"] for case in full)

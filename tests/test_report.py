@@ -13,6 +13,7 @@ import pytest
 
 import ctxzip
 from ctxzip import CompressedDocument, Compression, Document, Options, Segment, Span
+from ctxzip.cli import main
 from ctxzip.report import fragment, html, terminal
 from ctxzip.report.marks import Shades, pieces
 from ctxzip.types import ScoredUnit
@@ -236,3 +237,22 @@ def test_shades_rank_what_was_kept():
     shades = Shades([CompressedDocument((Document("x" * 10),), "", (), units=units)])
     assert [shades.of(unit.score) for unit in units[5:]] == [0, 1, 2, 3, 4]
     assert Shades([]).of(1.0) == 0
+
+
+def test_the_command_line_writes_the_page_and_shows_the_text(tmp_path, capfd):
+    text = tmp_path / "log.txt"
+    text.write_text(EVIL.replace("\x1b", ""), encoding="utf-8")
+    page = tmp_path / "page.html"
+    asked = ["compress", str(text), "-q", "valve", "-r", "0.5", "-c", "lexical"]
+    assert main([*asked, "--report", str(page)]) == 0
+    plain = capfd.readouterr().out
+    shown = Reading(page.read_text(encoding="utf-8"))
+    assert shown.inside("h1") == "valve"
+    assert shown.inside("pre") + "\n" == plain
+    assert main([*asked, "--show"]) == 0
+    out = capfd.readouterr().out
+    assert "[-" in out, "no terminal, no colours"
+    assert "3 May" in out
+    assert main([*asked, "--show", "--json"]) == 1
+    assert main([*asked, "--report", str(tmp_path / "no" / "page.html")]) == 1
+    assert "page.html cannot be written" in capfd.readouterr().err

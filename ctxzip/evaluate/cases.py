@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ctxzip.errors import CtxzipError
+from ctxzip.errors import CtxzipError, ModelError
 from ctxzip.evaluate.compare import Method
 from ctxzip.evaluate.metrics import answer_kept, evidence_in_text, evidence_kept
 from ctxzip.evaluate.records import Record
@@ -181,8 +181,12 @@ def _compressed(
             yield from _compressed(method, records, [pair])
         return
     share = (time.perf_counter() - started) / max(1, len(pairs))
+    name = getattr(method, "name", None)
     for pair, result in zip(pairs, results, strict=True):
-        yield pair, _kept(records[pair[0]], result, share)
+        if name in (None, "auto", result.compressor):
+            yield pair, _kept(records[pair[0]], result, share)
+        else:  # a method that fell back on another must not be judged by it
+            yield pair, ModelError("; ".join(result.notes[:1]) or f"{result.compressor} answered")
 
 
 def _kept(record: Record, result: Compression, share: float) -> Kept:

@@ -153,6 +153,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> tuple[Run, float]:
     from ctxzip.evaluate import advice
     from ctxzip.evaluate.cases import compress_all, full_cases
     from ctxzip.evaluate.output import Run
+    from ctxzip.evaluate.progress import Progress
     from ctxzip.evaluate.store import Store
 
     started = time.perf_counter()
@@ -388,35 +389,3 @@ def _print(run: Run, folder: Path, seconds: float) -> None:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-class Progress:
-    """How far it is: one line that is written over on a terminal, a line now and then elsewhere."""
-
-    def __init__(self) -> None:
-        self._live = sys.stderr.isatty()
-        self._shown = 0.0
-        self._begun: dict[str, tuple[float, int]] = {}
-
-    def __call__(self, label: str, done: int, total: int) -> None:
-        """Say that ``done`` of ``total`` are done."""
-        now = time.monotonic()
-        begun, first = self._begun.setdefault(label, (now, done))
-        last = done >= total
-        if not last and now - self._shown < (0.1 if self._live else 10.0):
-            return
-        self._shown = now
-        left = (now - begun) / max(1, done - first) * (total - done)
-        rest = "" if last or done == first else f", {left:.0f} s left"
-        line = f"{label}: {done}/{total}{rest}"
-        if self._live:
-            sys.stderr.write(f"\r\x1b[K{line}" + ("\n" if last else ""))
-            sys.stderr.flush()
-        else:
-            _say(line)
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self._live:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()

@@ -220,7 +220,7 @@ def _blocks(
     text, units = document.source.text, document.units
     parts: list[str] = []
     begun, struck = 0, False
-    for index, group in groupby(pieces(document, lost), key=lambda piece: piece.unit):
+    for (index, _), group in groupby(pieces(document, lost), key=_together):
         some = list(group)
         start, kept = some[0].start, any(piece.kept for piece in some)
         size = start - begun
@@ -244,6 +244,11 @@ def _blocks(
         parts.append("</del>")
     if parts:
         yield _block(parts), len(text) - begun
+
+
+def _together(piece: Piece) -> tuple[int, bool]:
+    """Pieces of a unit stand together; between units, what was kept and what was not."""
+    return piece.unit, piece.unit < 0 and piece.kept
 
 
 def _rewritten(document: CompressedDocument) -> Iterator[tuple[str, int]]:
