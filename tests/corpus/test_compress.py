@@ -222,16 +222,18 @@ def test_a_folder_of_datasets_is_read_in_order(tmp_path):
     assert [row["id"] for row in read_lines(tmp_path / "out")] == [row["id"] for row in rows]
 
 
-def test_lines_that_do_not_fit_the_parquet_schema_are_set_aside(tmp_path):
+def test_lines_that_do_not_fit_the_parquet_schema_are_set_aside(tmp_path, monkeypatch):
     pytest.importorskip("pyarrow")
-    rows = [{"id": i, "text": f"One fine sentence {i}. And one more."} for i in range(1200)]
-    rows[1100]["id"] = "a string"
-    rows[1150]["new"] = 1
+    monkeypatch.setattr("ctxzip.corpus.encode._SAMPLE", 20)
+    rows = [{"id": i, "text": f"One fine sentence {i}. And one more."} for i in range(40)]
+    rows[30]["id"] = "a string"
+    rows[35]["new"] = 1
     path = write_lines(tmp_path / "in.jsonl", rows)
     settings = Settings(ratio=0.5, compressor="lexical", format="parquet")
     outcome = run(path, tmp_path / "out", settings)
-    assert outcome.totals["written"] == 1198
+    assert outcome.totals["written"] == 38
     reasons = [e["reason"] for e in read_lines(tmp_path / "out", "errors.jsonl")]
+    assert len(reasons) == 2
     assert all("Parquet schema" in reason for reason in reasons)
 
 

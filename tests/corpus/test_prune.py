@@ -100,7 +100,7 @@ def test_every_close_pair_is_a_candidate():
     draw = random.Random(9)
     signatures, texts = Signatures(), []
     for _ in range(200):
-        words = [f"w{draw.randint(0, 10**6)}x" for _ in range(60)]
+        words = ["".join(draw.choices("abcdefghijklmnop", k=8)) for _ in range(60)]
         texts += [" ".join(words), " ".join([*words[:57], "one", "two", "three"])]
     for text in texts:
         signatures.add(text)
