@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import ctxzip
+from ctxzip import index_cli
 from ctxzip.corpus import cli as corpus_cli
 from ctxzip.errors import CtxzipError, InputError
 from ctxzip.evaluate import command as eval_command
@@ -152,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
         "--show", action="store_true", help="print the whole text, with what was dropped dimmed"
     )
     _add_export(commands)
-    corpus_cli.add(commands)
+    index_cli.add_index(corpus_cli.add(commands))
     serve_cli.add(commands)
     eval_command.add(commands)
     listing = commands.add_parser("compressors", help="list what is installed and what each needs")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 from typing import Any
 
 __all__ = ["add"]
@@ -20,8 +18,8 @@ Exit codes: 0 done, 1 an error, 2 wrong usage, 3 done with errors under --strict
 """
 
 
-def add(commands: Any) -> None:
-    """Register ``corpus`` and its commands."""
+def add(commands: Any) -> Any:
+    """Register ``corpus`` and its commands; returns where others can be added."""
     corpus = commands.add_parser(
         "corpus",
         help="compress, prune and measure a whole corpus, offline",
@@ -31,8 +29,7 @@ def add(commands: Any) -> None:
     _add_compress(subcommands)
     _add_stats(subcommands)
     _add_prune(subcommands)
-    if importlib.util.find_spec("ctxzip.index_cli") is not None:
-        importlib.import_module("ctxzip.index_cli").add_index(subcommands)
+    return subcommands
 
 
 def _add_compress(commands: Any) -> None:
