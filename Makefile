@@ -9,7 +9,7 @@ BASE := $(VENV)/.base
 DEV := $(VENV)/.dev
 PACKAGES := integrations/langchain-ctxzip integrations/llama-index-postprocessor-ctxzip
 
-.PHONY: demo test lint bench bench-peers bench-nodes evaluate picture format clean
+.PHONY: demo test lint bench bench-peers bench-code bench-nodes weights evaluate picture format clean
 
 demo: $(BASE)
 	$(BIN)/python examples/demo.py
@@ -33,6 +33,16 @@ bench: $(DEV)
 # Slower ones: beside llmlingua, and the pipeline nodes.
 bench-peers: $(DEV)
 	$(BIN)/python -m tests.benchmarks.published
+
+# Source code: finding by words and by mini, one megabyte, one language model (make weights).
+bench-code: $(DEV)
+	$(BIN)/python -m tests.benchmarks.code
+	$(BIN)/python -m tests.benchmarks.code --scorer mini
+	$(BIN)/python -m tests.benchmarks.code --speed
+
+# Small language models into $CTXZIP_CACHE or ~/.cache/ctxzip; prints the folders.
+weights: $(DEV)
+	$(BIN)/python -m tests.benchmarks.weights
 
 bench-nodes: $(DEV)
 	$(BIN)/python integrations/benchmark.py
@@ -62,6 +72,7 @@ $(BASE): pyproject.toml | $(BIN)/python
 $(DEV): $(BASE) constraints.txt
 	$(PIP) -r constraints.txt
 	$(PIP) -c constraints.txt --group dev --group training --group parity
+	$(PIP) -c constraints.txt --editable ".[code]"
 	$(PIP) -c constraints.txt $(foreach package,$(PACKAGES),--editable $(package) --group $(package)/pyproject.toml:test)
 	touch $@
 
