@@ -149,9 +149,13 @@ class _Ignored:
         above = [here]
         while not (above[-1] / ".git").exists() and above[-1].parent != above[-1]:
             above.append(above[-1].parent)
-        inside = (above[-1] / ".git").exists()
-        for place in reversed(above if inside else [here]):
-            self._read(place)
+        if (above[-1] / ".git").exists():
+            for place in reversed(above[1:]):
+                self._read(place)
+            chain = above[-2::-1]
+            if any(self.drops(place, folder=True) for place in chain):
+                self._rules.clear()  # who names a folder that is ignored means it
+        self._read(here)
 
     def _read(self, folder: Path) -> None:
         file = folder / ".gitignore"
