@@ -86,7 +86,20 @@ def _mini(ask: _Ask, options: Options | None) -> Compressor:
 
     settings = _settings(ask, mini.Mini)
     folder = None if ask.model is None else Path(ask.model)
-    scorer = _shared(ask, lambda: mini.load(folder, settings))
+    backend = ask.backend
+    if backend == "auto":  # onnxruntime, unless a GPU or another precision is asked for by name
+        plain = ask.device in ("auto", "cpu") and ask.dtype in ("auto", "float32")
+        backend = "onnx" if plain else "torch"
+    if backend == "torch" and (missing := _missing(["torch", "onnx"])):
+        raise MissingExtraError(missing[0], "export")
+    if backend == "onnx" and ask.device not in ("auto", "cpu"):
+        raise InputError(f'backend="onnx" of mini runs on the CPU; device={ask.device!r}.')
+    if ask.compiled:
+        raise InputError("mini takes no compiled=True.")
+    scorer = _shared(
+        ask,
+        lambda: mini.load(folder, settings, backend=backend, device=ask.device, dtype=ask.dtype),
+    )
     return Pipeline(ask.name, scorer, options)
 
 
@@ -437,7 +450,7 @@ def _runs_onnx(ask: _Ask) -> bool:
     from ctxzip.backends.exported import is_exported
 
     exported = ask.model is not None and is_exported(Path(ask.model))
-    if ask.backend == "onnx" and not exported:
+    if ask.backend == "onnx" and not exported and ask.name != "mini":
         raise InputError(
             f'backend="onnx" needs a folder that "ctxzip export" made; model={ask.model!r}.'
         )

@@ -84,6 +84,7 @@ class OnnxEncoder:
         self._sessions: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._cache = _Cache(cache_bytes)
+        self._batch_tokens = BATCH_TOKENS
 
     def has(self, name: str) -> bool:
         """Whether the bundle holds a network."""
@@ -107,7 +108,7 @@ class OnnxEncoder:
         """
         queries = dict(self._trunk([query for query, _ in pairs]))
         read = dict(self._trunk([window for _, window in pairs]))
-        for batch in _batches([len(q) + len(w) for q, w in pairs]):
+        for batch in _batches([len(q) + len(w) for q, w in pairs], self._batch_tokens):
             asked, asked_mask = _pad([queries[i] for i in batch])
             given, mask = _pad([read[i] for i in batch])
             tokens, window = self._run(
@@ -161,7 +162,7 @@ class OnnxEncoder:
                 todo.append(i)
             else:
                 yield i, found
-        for batch in _batches([len(windows[i]) for i in todo]):
+        for batch in _batches([len(windows[i]) for i in todo], self._batch_tokens):
             chosen = [todo[k] for k in batch]
             result = run(chosen)
             for row, i in enumerate(chosen):
@@ -181,8 +182,11 @@ class OnnxEncoder:
     def _session(self, name: str) -> Any:
         with self._lock:
             if name not in self._sessions:
-                self._sessions[name] = _load(self._paths[name], self._threads)
+                self._sessions[name] = self._open(name)
             return self._sessions[name]
+
+    def _open(self, name: str) -> Any:
+        return _load(self._paths[name], self._threads)
 
 
 def _load(path: Path, threads: int) -> Any:
@@ -222,11 +226,11 @@ def _processors() -> int:
     return count
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Indices by length, shortest first, in batches of at most ``BATCH_TOKENS`` padded tokens."""
+def _batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Indices by length, shortest first, in batches of at most ``most`` padded tokens."""
     batch: list[int] = []
     for i in np.argsort(np.asarray(lengths), kind="stable").tolist():
-        if batch and lengths[i] * (len(batch) + 1) > BATCH_TOKENS:
+        if batch and lengths[i] * (len(batch) + 1) > most:
             yield batch
             batch = []
         batch.append(i)

@@ -71,23 +71,45 @@ class Mini:
     cache_bytes: int = 256 * 2**20
 
 
-def load(folder: Path | None = None, settings: Mini | None = None) -> MiniScorer:
+def load(
+    folder: Path | None = None,
+    settings: Mini | None = None,
+    *,
+    backend: str = "onnx",
+    device: str = "auto",
+    dtype: str = "auto",
+) -> MiniScorer:
     """The scorer of a bundle.
 
     Args:
         folder: the bundle; the shipped one where None.
         settings: threads and memory; the defaults where None.
+        backend: ``"onnx"`` (onnxruntime on the CPU), or ``"torch"`` for the other two arguments.
+        device: see :func:`ctxzip.load`.
+        dtype: see :func:`ctxzip.load`; by default float32.
 
     Raises:
         ModelError: a file is missing, damaged, or of an unknown format.
     """
-    from ctxzip.backends.onnx import OnnxEncoder
-
     settings = settings if settings is not None else Mini()
     found = bundle.read(bundle.find("mini") if folder is None else folder)
-    encoder = OnnxEncoder(
-        found.folder, found.networks, threads=settings.threads, cache_bytes=settings.cache_bytes
-    )
+    encoder: Encoder
+    if backend == "torch":
+        from ctxzip.backends.pytorch_mini import TorchMiniEncoder
+
+        encoder = TorchMiniEncoder(
+            found.folder,
+            found.networks,
+            device=device,
+            dtype=dtype,
+            cache_bytes=settings.cache_bytes,
+        )
+    else:
+        from ctxzip.backends.onnx import OnnxEncoder
+
+        encoder = OnnxEncoder(
+            found.folder, found.networks, threads=settings.threads, cache_bytes=settings.cache_bytes
+        )
     combiner = combiner_of(found.manifest)
     importance = np.asarray(found.manifest["query_importance"], np.float32)
     return MiniScorer(encoder, load_tokenizer(found.tokenizer), combiner, importance)

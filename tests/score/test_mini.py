@@ -134,3 +134,33 @@ def test_other_languages_go_to_the_lexical_path():
     assert "'de'" in result.path[0]
     english = ctxzip.compress(text, 0.6, options=Options(language="en"))
     assert english.compressor == "mini"
+
+
+def test_pytorch_runs_the_same_bundle():
+    texts = [
+        "The harbour bridge was opened on 3 May 1961. The toll was never abolished.",
+        "Nobody swims in the harbour in winter. The bridge is 300 metres long, and not painted.",
+    ]
+    onnx = ctxzip.load("mini")
+    torch = ctxzip.load("mini", backend="torch", device="cpu")
+    for query in ("When was the bridge opened?", None):
+        a, b = (
+            c.compress(
+                [ctxzip.Document(t) for t in texts], query=query, budget=ctxzip.Budget(ratio=0.6)
+            )
+            for c in (onnx, torch)
+        )
+        assert a.text == b.text
+        for one, other in zip(a.documents, b.documents, strict=True):
+            for unit, same in zip(one.units, other.units, strict=True):
+                assert unit.score == pytest.approx(same.score, abs=1e-4)
+    half = ctxzip.load("mini", backend="torch", device="cpu", dtype="bfloat16")
+    result = half.compress([ctxzip.Document(t) for t in texts], query="When was the bridge opened?")
+    assert "1961" in result.text
+
+
+def test_a_device_that_is_not_there_or_cannot_be_is_refused():
+    with pytest.raises(ctxzip.InputError, match="runs on the CPU"):
+        ctxzip.load("mini", backend="onnx", device="cuda")
+    with pytest.raises(ctxzip.InputError, match="unknown"):
+        ctxzip.load("mini", device="tpu").warmup()
