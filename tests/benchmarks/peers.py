@@ -164,9 +164,29 @@ def _smollm2(cache: Path, target: Path) -> None:
     load: dict[str, Any] = {"gguf_file": source.name}
     partial = target.with_name("smollm2.partial")
     AutoTokenizer.from_pretrained(source.parent, **load).save_pretrained(partial)
-    model = AutoModelForCausalLM.from_pretrained(source.parent, dtype=torch.float32, **load)
+    read = AutoModelForCausalLM.from_pretrained(source.parent, dtype=torch.float32, **load)
+    # A model that was read from GGUF counts as quantised and cannot be saved; its values can.
+    if hasattr(read.config, "quantization_config"):
+        del read.config.quantization_config
+    model = AutoModelForCausalLM.from_config(read.config, dtype=torch.float32)
+    model.load_state_dict(read.state_dict())
     model.save_pretrained(partial)
+    _portable(partial)
     partial.rename(target)
+
+
+def _portable(folder: Path) -> None:
+    """Let older transformers, which some peers need, read what a newer one has written."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text("utf-8"))
+    if "rope_theta" in config.get("rope_parameters", {}):
+        config["rope_theta"] = config["rope_parameters"]["rope_theta"]
+    path.write_text(json.dumps(config, indent=1), encoding="utf-8")
+    path = folder / "tokenizer_config.json"
+    known = json.loads(path.read_text("utf-8"))
+    kept = {k: v for k, v in known.items() if k.endswith("_token") or k == "model_max_length"}
+    kept["tokenizer_class"] = "PreTrainedTokenizerFast"
+    path.write_text(json.dumps(kept, indent=1), encoding="utf-8")
 
 
 def _random_bert(target: Path) -> None:
@@ -182,6 +202,7 @@ def _random_bert(target: Path) -> None:
     partial = target.with_name(f"{target.name}.partial")
     tokenizer.save_pretrained(partial)
     transformers.BertForTokenClassification(config).save_pretrained(partial)
+    _portable(partial)
     partial.rename(target)
 
 
