@@ -64,7 +64,7 @@ class Fields:
     text: str = "text"
     id: str = "id"
     title: str | None = None
-    most: int = 16 * 2**20
+    most: int = 8 * 2**20
     include: str | None = None
 
 
@@ -200,6 +200,9 @@ def _table(source: Source, fields: Fields) -> Iterator[Blob]:
         header = text.readline()
         rows = csv.reader([header], delimiter=(delimiter := _delimiter(header)))
         names = next(rows, [])
+        if _ESCAPED.search(header):
+            yield Blob(b"", 1, 0, source.size, "the header is not UTF-8")
+            return
         before = csv.field_size_limit(fields.most)
         try:
             reader = csv.reader(text, delimiter=delimiter)

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
@@ -181,6 +182,8 @@ def _begin(settings: Settings, resources: Resources, facts: dict[str, Any], devi
     threading.Thread(target=_watch, name="ctxzip-watch", daemon=True).start()
     try:
         _worker = Worker(settings, replace(resources, device=devices.get()), facts)
+        if "torch" in sys.modules:  # the processes would fight for the processors
+            sys.modules["torch"].set_num_threads(resources.threads or 1)
     except CtxzipError as error:
         _problem = error  # raised by the first call: what an initializer raises is lost
 

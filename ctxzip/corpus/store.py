@@ -20,7 +20,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,12 @@ class OutputError(CtxzipError, OSError):
     """The output cannot be written: the disk is full, or the folder is not ours to write."""
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes | Iterable[bytes]) -> None:
     """Write a file so that it is there whole, on the disk, or not at all.
+
+    Args:
+        path: the file.
+        data: its content, or pieces of it.
 
     Raises:
         OutputError: it cannot be written; what had that name before is untouched.
@@ -45,7 +49,7 @@ def write_whole(path: Path, data: bytes) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with open(partial, "wb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
@@ -208,11 +212,6 @@ class Store:
 
     def end(self, names: set[str], manifest: dict[str, Any], *, complete: bool) -> None:
         """Write the manifest and the errors; when complete, remove what is no part of the job."""
-        errors = b"".join(
-            json.dumps(error, ensure_ascii=True).encode() + b"\n"
-            for _, facts in self.checkpoints()
-            for error in facts["errors"]
-        )
         if complete:
             shutil.rmtree(self._pool, ignore_errors=True)
             for path in self._done.glob("*.json"):
@@ -220,8 +219,15 @@ class Store:
                     path.unlink()
                     self.part(path.stem).unlink(missing_ok=True)
         target = self.folder / "errors.jsonl"
-        if errors:
-            write_whole(target, errors)
+        if any(facts["errors"] for _, facts in self.checkpoints()):
+            write_whole(
+                target,
+                (
+                    json.dumps(error).encode() + b"\n"
+                    for _, facts in self.checkpoints()
+                    for error in facts["errors"]
+                ),
+            )
         else:
             target.unlink(missing_ok=True)
         write_whole(self.folder / "manifest.json", _json(manifest))

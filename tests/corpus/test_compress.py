@@ -80,8 +80,11 @@ def test_text_trees_csv_and_a_bom(tmp_path):
     (root / "b.md").write_text("# Title\n\nOne thing is here. Another thing is there.\n")
     (root / "sub" / "a.txt").write_bytes("\ufeffÄpfel und Birnen. 你好世界。".encode())
     (root / "table.csv").write_bytes(b'\xef\xbb\xbfid;text\n7;"a ""b""; c\nd. And more of it."\n')
+    (root / "latin.csv").write_bytes(b"id,caf\xe9\n1,x\n")
     (root / "picture.png").write_bytes(b"\x89PNG")
     run(root, tmp_path / "out", Settings(ratio=1.0, compressor="lexical"))
+    (error,) = read_lines(tmp_path / "out", "errors.jsonl")
+    assert (error["source"], error["reason"]) == ("latin.csv", "the header is not UTF-8")
     rows = {row["id"]: row["text"] for row in read_lines(tmp_path / "out")}
     assert rows == {
         "b.md": "# Title\n\nOne thing is here. Another thing is there.\n",
