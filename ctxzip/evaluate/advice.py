@@ -168,19 +168,21 @@ def _advice(
         if math.isnan(bound) or bound < quality:
             if found is not None:
                 return found
-            reason = (
-                f"nothing to compare: {label} of the full text is unknown or 0 for every question"
-                if math.isnan(bound)
-                else f"at {ratio:g} {label} is {kept:.1%} of the full text's, at least "
-                f"{bound:.1%} for certain over {len(pairs)} questions; {quality:.1%} were asked for"
-                + ("; more questions may settle it" if kept >= quality else "")
-            )  # fmt: skip
+            reason = f"{label} of the full text is unknown or 0 for every question"
+            if not math.isnan(bound):
+                reason = f"at {ratio:g} {_told(label, kept, bound, len(pairs))}"
+                reason += "; more questions may settle it" if kept >= quality else ""
             return Advice(arm, None, math.nan, kept, bound, reason)
         mean = float(np.nanmean(column(groups[ratio], "tokens_kept")))
-        reason = f"{label} is {kept:.1%} of the full text's, at least {bound:.1%} for certain"
+        reason = _told(label, kept, bound, len(pairs))
         found = Advice(arm, ratio, mean, kept, bound, reason)
     assert found is not None  # noqa: S101  # an arm has at least one ratio
     return found
+
+
+def _told(label: str, kept: float, bound: float, questions: int) -> str:
+    share = f"{label} is {kept:.1%} of the full text's"
+    return f"{share} (lower bound {bound:.1%}, {questions} questions)"
 
 
 def _share(pairs: Sequence[tuple[float, float]], level: float) -> tuple[float, float]:

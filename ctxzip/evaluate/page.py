@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from ctxzip.evaluate.advice import METRICS, Row, best
@@ -106,24 +106,37 @@ def _cell(row: Row, metric: str) -> str:
 
 
 def _worst(run: Run, arm: str) -> str:
-    """The questions that suffered most, at the ratio that is recommended or else the largest."""
-    ratios = {row.ratio for row in run.rows if row.arm == arm}
+    """The questions that suffered most, at the ratio that is recommended, or else the largest.
+
+    Where nothing is lost there, at the next smaller one at which something is.
+    """
+    ratios = sorted((row.ratio for row in run.rows if row.arm == arm), reverse=True)
     advised = next((a.ratio for a in run.advice if a.arm == arm and a.ratio is not None), None)
-    ratio = max(ratios) if advised is None else advised
+    start = ratios[0] if advised is None else advised
     full = {case.record: case for case in run.cases if case.arm == FULL}
-    losses = []
+    parts = []
+    for ratio in (r for r in ratios if r <= start):
+        losses, known = _losses(run, arm, ratio, full)
+        count = f"{len(losses)} of {known} questions lost something"
+        more = f"; the worst {WORST}" if len(losses) > WORST else ""
+        shown_cases = "".join(_case(run, case, full[case.record]) for case in losses[:WORST])
+        parts.append(f"<h3>{_text(arm)} at {ratio:g}</h3><p>{count}{more}.</p>{shown_cases}")
+        if losses:
+            break
+    return "".join(parts)
+
+
+def _losses(run: Run, arm: str, ratio: float, full: Mapping[int, Case]) -> tuple[list[Case], int]:
+    """The cases with less quality than the full text, worst first, and how many are known."""
+    losses, known = [], 0
     for case in run.cases:
-        if case.arm != arm or case.ratio != ratio or run.metric is None:
+        if case.arm != arm or case.ratio != ratio or run.metric not in case.values:
             continue
-        whole = full[case.record].values.get(run.metric, math.nan)
-        loss = whole - case.values.get(run.metric, math.nan)
+        known += 1
+        loss = full[case.record].values.get(run.metric, math.nan) - case.values[run.metric]
         if loss > 0:
-            losses.append((loss, case))
-    losses.sort(key=lambda pair: (-pair[0], pair[1].record))
-    count = f"{len(losses)} of {len(run.records)} questions lost something"
-    more = f"; the worst {WORST}" if len(losses) > WORST else ""
-    shown_cases = "".join(_case(run, case, full[case.record]) for _, case in losses[:WORST])
-    return f"<h3>{_text(arm)} at {ratio:g}</h3><p>{count}{more}.</p>{shown_cases}"
+            losses.append((-loss, case.record, case))
+    return [case for _, _, case in sorted(losses, key=lambda one: one[:2])], known
 
 
 def _case(run: Run, case: Case, full: Case) -> str:

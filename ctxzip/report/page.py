@@ -228,7 +228,7 @@ def _blocks(
         if struck and (kept or full):
             parts.append("</del>")
         if full:
-            yield _block(parts), size
+            yield _block(parts, size), size
             parts, begun = [], start
         if not kept and (full or not struck):
             parts.append("<del>")
@@ -243,7 +243,7 @@ def _blocks(
     if struck:
         parts.append("</del>")
     if parts:
-        yield _block(parts), len(text) - begun
+        yield _block(parts, len(text) - begun), len(text) - begun
 
 
 def _together(piece: Piece) -> tuple[int, bool]:
@@ -252,14 +252,19 @@ def _together(piece: Piece) -> tuple[int, bool]:
 
 
 def _rewritten(document: CompressedDocument) -> Iterator[tuple[str, int]]:
-    yield _block([f"<span class='s4'>{_shown(document.text)}</span>"]), len(document.text)
-    before = "".join(_block([f"<del>{_shown(source.text)}</del>"]) for source in document.sources)
+    size = len(document.text)
+    yield _block([f"<span class='s4'>{_shown(document.text)}</span>"], size), size
     size = sum(len(source.text) for source in document.sources)
+    before = "".join(
+        _block([f"<del>{_shown(source.text)}</del>"], len(source.text))
+        for source in document.sources
+    )
     yield f"<details><summary>Before it was rewritten</summary>{before}</details>", size
 
 
-def _block(parts: Sequence[str]) -> str:
-    return f"<div class='b' dir='auto'>{''.join(parts)}</div>"
+def _block(parts: Sequence[str], size: int) -> str:
+    kind = "b l" if size >= _BLOCK // 2 else "b"
+    return f"<div class='{kind}' dir='auto'>{''.join(parts)}</div>"
 
 
 def _opening(unit: ScoredUnit, shades: Shades, hints: bool) -> str:
