@@ -9,7 +9,7 @@ BASE := $(VENV)/.base
 DEV := $(VENV)/.dev
 PACKAGES := integrations/langchain-ctxzip integrations/llama-index-postprocessor-ctxzip
 
-.PHONY: demo test lint bench bench-peers bench-code bench-nodes weights evaluate picture format clean
+.PHONY: demo test lint bench bench-published bench-peers bench-serving bench-code bench-nodes weights evaluate picture format clean
 
 demo: $(BASE)
 	$(BIN)/python examples/demo.py
@@ -31,8 +31,15 @@ bench: $(DEV)
 	$(BIN)/python -m tests.benchmarks.lexical
 
 # Slower ones: beside llmlingua, and the pipeline nodes.
-bench-peers: $(DEV)
+bench-published: $(DEV)
 	$(BIN)/python -m tests.benchmarks.published
+
+# Each peer gets an environment of its own under the cache folder; writes the table into README.md.
+bench-peers: $(DEV)
+	$(BIN)/python -m tests.benchmarks.peers --data $(DATA) --readme
+
+bench-serving: $(DEV)
+	$(BIN)/python -m tests.benchmarks.serving
 
 # Source code: finding by words and by mini, one megabyte, one language model (make weights).
 bench-code: $(DEV)
