@@ -115,13 +115,23 @@ def _files(name: str) -> Iterator[Path]:
         yield path
     else:
         ignored: dict[Path, _Ignored] = {}
-        for match in sorted(glob.glob(name, recursive=True)):
-            file = Path(match)
+        for file in _matches(path):
             if not file.is_file() or _NEVER.intersection(file.parts):
                 continue
             rules = ignored.setdefault(file.parent, _Ignored(file.parent))
             if not rules.drops(file):
                 yield file
+
+
+def _matches(pattern: Path) -> list[Path]:
+    """What a glob stands for; unlike ``glob``, ``**`` follows no symbolic links."""
+    parts = pattern.parts
+    first = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    base = Path(*parts[:first])
+    try:
+        return sorted(base.glob(str(Path(*parts[first:])))) if base.is_dir() else []
+    except ValueError as error:
+        raise InputError(f"{pattern} is no pattern of files: {error}.") from None
 
 
 def _walk(folder: Path, ignored: _Ignored) -> Iterator[Path]:

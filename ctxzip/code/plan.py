@@ -186,7 +186,8 @@ class Planner:
             source = self.sources[item.document]
             node = item.nodes[0]
             first, end = source.tree.nodes[node].first, source.tree.nodes[node].stop
-            found = self.scorer.boundaries([source.tree.slice(first, end)])
+            asked = self.query is not None and self.query.strip()
+            found = self.scorer.boundaries([source.tree.slice(first, end)]) if asked else None
             lines = None if found is None else [first + line for line in found[0]]
             blocks = blocks_of(source.tree, node, source.line_cost, lines)
             self._fine[i] = blocks, self.scorer.blocks(self.query, blocks.text)

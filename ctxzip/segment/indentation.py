@@ -124,7 +124,7 @@ class _Indentation:
         return start
 
     def _kind(self, head: int, stop: int) -> tuple[NodeKind, str]:
-        line = self._builder.lines[head][:400]
+        line = self._builder.lines[head][:160]  # some of the patterns are not linear
         if stop - head < 2:
             return "code", ""
         if found := _CLASS.match(line):

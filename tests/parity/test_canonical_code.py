@@ -45,7 +45,8 @@ def test_compat_puts_out_slices_and_says_that_the_ratio_is_a_goal(tmp_path: Path
         device="cpu",
         settings=ctxzip.LongCodeZip(compat=True),
     )
-    result = ctxzip.compress(text, 0.5, query=CANONICAL["query"], compressor=compressor)
+    document = ctxzip.Document(text, id="functions.py")
+    result = ctxzip.compress([document], 0.5, query=CANONICAL["query"], compressor=compressor)
     assert "goal" in result.notes[0]
     assert 0 < result.tokens_after < result.tokens_before
     for start, end, document, source in result.segments:
