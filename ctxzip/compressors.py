@@ -241,7 +241,7 @@ def _perplexity(ask: _Ask, settings: LongCodeZip) -> CodeScorer:
 
     def likelihood() -> Likelihood:
         if settings.endpoint is not None:
-            from ctxzip.backends.completions import EndpointLikelihood
+            from ctxzip.score.endpoint import EndpointLikelihood
 
             chat = settings.endpoint
             return EndpointLikelihood(chat if ask.model is None else replace(chat, model=ask.model))
