@@ -105,6 +105,7 @@ class SentenceIndex:
         self._probe: FloatStates | None = None
         self._entries = Entries()
         self._versions: dict[Path, str] = {}  # of the folders that this was read from or saved to
+        self._made_by = model
         self._agreed: Embedder | None = None
         # Queries go on while documents are embedded; only changes of the tables hold them up.
         self._writing = threading.Lock()
@@ -276,7 +277,7 @@ class SentenceIndex:
                     return
                 how = f"vectors that differ by {worst:.0%} of their length"
         raise ModelError(
-            f"The index was made with the model {self.model!r}; {embedder.name!r} gives {how}.",
+            f"The index was made with the model {self._made_by!r}; {embedder.name!r} gives {how}.",
             hint="Use the model that it was made with, or make the index again.",
         )
 
@@ -373,6 +374,7 @@ class SentenceIndex:
             device=device,
         )
         result._vectors, result._entries, result._probe = vectors, entries, probe
+        result._made_by = header.model
         result._versions[folder.resolve()] = version
         return result
 
