@@ -51,6 +51,9 @@ bench-code: $(DEV)
 weights: $(DEV)
 	$(BIN)/python -m tests.benchmarks.weights
 
+bench-index: $(DEV)
+	$(BIN)/python -m tests.benchmarks.index --data $(DATA)
+
 bench-nodes: $(DEV)
 	$(BIN)/python integrations/benchmark.py
 
