@@ -9,7 +9,7 @@ BASE := $(VENV)/.base
 DEV := $(VENV)/.dev
 PACKAGES := integrations/langchain-ctxzip integrations/llama-index-postprocessor-ctxzip
 
-.PHONY: demo test lint bench bench-published bench-peers bench-serving bench-code bench-nodes weights evaluate picture format clean
+.PHONY: demo test lint bench bench-published bench-peers bench-serving bench-code bench-index bench-nodes weights evaluate picture format clean
 
 demo: $(BASE)
 	$(BIN)/python examples/demo.py
