@@ -164,7 +164,7 @@ class PerplexityCode:
 def _first(scores: FloatArray, sizes: Sequence[int], room: float) -> list[int]:
     """The best by score whose text comes to some tokens, at four characters each."""
     left = 4 * room
-    found = []
+    found: list[int] = []
     for i in np.argsort(-scores, kind="stable").tolist():
         if left <= 0 and found:
             break
