@@ -240,6 +240,18 @@ def test_lines_that_do_not_fit_the_parquet_schema_are_set_aside(tmp_path, monkey
     assert all("Parquet schema" in reason for reason in reasons)
 
 
+def test_the_shipped_model_gives_the_same_whatever_the_shards_beside(tmp_path):
+    rows = records(12)
+    source = write_lines(tmp_path / "in.jsonl", rows)
+    small = Settings(ratio=0.5, compressor="mini", shard_bytes=1024)
+    large = Settings(ratio=0.5, compressor="mini")
+    first = run(source, tmp_path / "small", small)
+    assert len(first.manifest["shards"]) > 2
+    assert first.manifest["model_sha256"]
+    run(source, tmp_path / "large", large)
+    assert read_lines(tmp_path / "small") == read_lines(tmp_path / "large")
+
+
 def test_the_report_escapes_and_shows_what_went(tmp_path):
     text = "<script>alert(1)</script> is here. The rest of it is dull. So is this one, really."
     path = write_lines(tmp_path / "in.jsonl", [{"id": 1, "text": text}])
