@@ -104,7 +104,10 @@ class Mixed:
                     [requests[i] for i in pure]
                 )
                 for i, result in zip(pure, found, strict=True):
-                    done[i] = self._told(requests[i], result, kind)
+                    if kind and not result.text and result.ceiling:
+                        done[i] = self._as_text(requests[i])
+                    else:
+                        done[i] = self._told(requests[i], result, kind)
         for i, request in enumerate(requests):
             if i not in done:
                 done[i] = self._both(request, flags[i])
@@ -121,6 +124,14 @@ class Mixed:
                 )
             return [False]
         return [is_code(document) for document in request.documents] or [False]
+
+    def _as_text(self, request: Request) -> Compression:
+        """Code of which no statement fits, such as a minified file, as if it were text."""
+        result = self._compressor(False, self.options).compress_many([request])[0]
+        why = "no whole statement of the source code fits: compressed as text"
+        return replace(
+            result, path=(f"{self.name}: {why}", *result.path), notes=(*result.notes, why)
+        )
 
     def _told(self, request: Request, result: Compression, code: bool) -> Compression:
         """With the reason why a compressor was chosen."""

@@ -264,3 +264,12 @@ def test_mini_and_words_together():
                             compressor="longcodezip")  # fmt: skip
     scores = [[unit.score for unit in r.documents[0].units] for r in (result, words)]
     assert scores[0] != scores[1]
+
+
+def test_a_minified_file_is_compressed_as_text_and_says_so():
+    text = "var a=1;" + " ".join(f"function f{i}(x){{return x+{i}}};" for i in range(300))
+    result = ctxzip.compress(
+        [Document(text, id="one.js")], 0.3, query="f7", compressor="longcodezip"
+    )
+    assert 0 < result.tokens_after <= result.ceiling
+    assert any("as text" in note for note in result.notes)
