@@ -156,6 +156,7 @@ def test_bad_lines_are_skipped_when_asked(tmp_path, data, capsys):
     assert main(["eval", str(data), "-o", str(tmp_path / "o")]) == 1
     said = capsys.readouterr().err
     assert "line 2: Expecting property name" in said
+    assert "2 further lines" in said
     assert "--skip-bad" in said
     code, found = run(data, tmp_path / "o", "--skip-bad", "-c", "bm25", "-r", "0.5")
     assert code == 0
@@ -517,13 +518,16 @@ def test_failed_cases_are_left_out_in_pairs():
 
 
 def test_f1_and_exact_match_as_squad_does():
-    from ctxzip.evaluate.metrics import exact_match, f1
+    from ctxzip.evaluate.metrics import answer_kept, exact_match, f1
 
     assert exact_match("The Eiffel Tower!", ["tower", "eiffel tower"]) == 1
     assert exact_match("Eiffel", ["eiffel tower"]) == 0
     assert f1("the old eiffel tower", ["eiffel tower"]) == pytest.approx(2 * 2 / 5)
     assert f1("", [""]) == 1
     assert f1("", ["x"]) == f1("x", []) == 0
+    assert f1("五月三日", ["三日"]) == pytest.approx(2 * 2 / 6), "no spaces: by characters"
+    assert answer_kept(["五月三日"], "泵在五月三日更换。")
+    assert not answer_kept(["no"], "know")
     assert f1("a b b", ["b b c"]) == pytest.approx(2 * 2 / 5), "words count as often as they stand"
 
 

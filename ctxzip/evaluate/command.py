@@ -264,15 +264,10 @@ def _records(arguments: argparse.Namespace) -> tuple[list[Record], list[str]]:
     if arguments.limit is not None and arguments.limit < 1:
         raise InputError(f"--limit {arguments.limit} leaves no question.")
     skipped: list[str] = []
-    try:
-        records = [
-            record
-            for path in arguments.data
-            for record in load_records(path, skipped=skipped if arguments.skip_bad else None)
-        ]
-    except InputError as error:
-        hint = "" if arguments.skip_bad else " (--skip-bad leaves malformed lines out)"
-        raise InputError(f"{error}{hint}") from error
+    records = [r for path in arguments.data for r in load_records(path, skipped=skipped)]
+    if skipped and not arguments.skip_bad:
+        more = f" So are {len(skipped) - 1} further lines." if len(skipped) > 1 else ""
+        raise InputError(f"{skipped[0]}{more}", hint="--skip-bad leaves malformed lines out.")
     for line in skipped[:5]:
         _say(f"ctxzip: skipped {line}")
     if len(skipped) > 5:
@@ -384,7 +379,8 @@ def _print(run: Run, folder: Path, seconds: float) -> None:
         for reason in reasons[:3]:
             _say(f"ctxzip:   {reason}")
         _say("ctxzip: the same command asks again for those alone")
-    _say(f"ctxzip: {len(run.records)} questions in {seconds:.0f} s; see {folder / 'report.html'}")
+    page = folder / "report.html"
+    _say(f"ctxzip: questions: {len(run.records)}; time: {seconds:.0f} s; see {page}")
 
 
 def _say(line: str) -> None:

@@ -23,6 +23,7 @@ KEPT_WORDS = 0.9  # of an evidence span's words, for the span to count as kept
 
 _WORD = re.compile(r"\w+")
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -75,11 +76,13 @@ def normalise_answer(text: str) -> str:
 def answer_kept(answers: Iterable[str], output: str) -> bool:
     """Whether any of the answers, normalised as for SQuAD, stands in the normalised output.
 
-    As whole words: the answer "no" does not stand in "know".
+    As whole words: the answer "no" does not stand in "know". Scripts without spaces have none.
     """
     normalised = f" {normalise_answer(output)} "
-    found = (f" {answer} " in normalised for answer in map(normalise_answer, answers) if answer)
-    return any(found)
+    wanted = [answer for answer in map(normalise_answer, answers) if answer]
+    return any(
+        (answer if _UNSPACED.search(answer) else f" {answer} ") in normalised for answer in wanted
+    )
 
 
 def exact_match(answer: str, expected: Iterable[str]) -> float:
@@ -97,7 +100,10 @@ def f1(answer: str, expected: Iterable[str]) -> float:
 
 
 def _f1(answer: str, expected: str) -> float:
-    ours, theirs = normalise_answer(answer).split(), normalise_answer(expected).split()
+    # A script without spaces is compared by its characters.
+    ours, theirs = (
+        _UNSPACED.sub(r" \g<0> ", normalise_answer(text)).split() for text in (answer, expected)
+    )
     if not ours or not theirs:
         return float(ours == theirs)
     common = (Counter(ours) & Counter(theirs)).total()
