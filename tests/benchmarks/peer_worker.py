@@ -200,7 +200,11 @@ def within(request: Request, ranked: list[str]) -> str:
 
 
 def llama_index(name: str, models: Path) -> Run:
-    """LlamaIndex' SentenceEmbeddingOptimizer with a percentile."""
+    """LlamaIndex' SentenceEmbeddingOptimizer with a percentile.
+
+    Without its default of a neighbour on each side, which repeats sentences that stand together and
+    makes the text longer than it was.
+    """
     from llama_index.core.postprocessor import SentenceEmbeddingOptimizer
     from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
     from llama_index.embeddings.huggingface import HuggingFaceEmbedding
@@ -208,9 +212,19 @@ def llama_index(name: str, models: Path) -> Run:
     model = HuggingFaceEmbedding(model_name=str(models / "minilm"))
 
     def run(request: Request, rate: float) -> str:
-        optimizer = SentenceEmbeddingOptimizer(embed_model=model, percentile_cutoff=rate)
-        nodes = [NodeWithScore(node=TextNode(text=text)) for text in request["texts"]]
-        left = optimizer.postprocess_nodes(nodes, QueryBundle(request["query"]))
+        optimizer = SentenceEmbeddingOptimizer(
+            embed_model=model, percentile_cutoff=rate, context_before=0, context_after=0
+        )
+        asked = QueryBundle(request["query"])
+        left = []
+        for text in request["texts"]:
+            try:
+                left += optimizer.postprocess_nodes(
+                    [NodeWithScore(node=TextNode(text=text))], asked
+                )
+            except ValueError as error:  # the percentile leaves nothing of a short node
+                if "zero sentences" not in str(error):
+                    raise
         return SEPARATOR.join(node.node.get_content() for node in left)
 
     return run
