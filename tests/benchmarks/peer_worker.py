@@ -203,7 +203,8 @@ def llama_index(name: str, models: Path) -> Run:
     """LlamaIndex' SentenceEmbeddingOptimizer with a percentile.
 
     Without its default of a neighbour on each side, which repeats sentences that stand together and
-    makes the text longer than it was.
+    makes the text longer than it was. The passages are one node: of a node of few sentences the
+    percentile comes to none, and then it keeps them all.
     """
     from llama_index.core.postprocessor import SentenceEmbeddingOptimizer
     from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
@@ -215,17 +216,9 @@ def llama_index(name: str, models: Path) -> Run:
         optimizer = SentenceEmbeddingOptimizer(
             embed_model=model, percentile_cutoff=rate, context_before=0, context_after=0
         )
-        asked = QueryBundle(request["query"])
-        left = []
-        for text in request["texts"]:
-            try:
-                left += optimizer.postprocess_nodes(
-                    [NodeWithScore(node=TextNode(text=text))], asked
-                )
-            except ValueError as error:  # the percentile leaves nothing of a short node
-                if "zero sentences" not in str(error):
-                    raise
-        return SEPARATOR.join(node.node.get_content() for node in left)
+        node = NodeWithScore(node=TextNode(text=SEPARATOR.join(request["texts"])))
+        left = optimizer.postprocess_nodes([node], QueryBundle(request["query"]))
+        return str(left[0].node.get_content())
 
     return run
 
