@@ -7,8 +7,8 @@ Every request is used whole, with fewer of its passages, and now and then withou
 answer it (then nothing is needed). The combiner is a network of one hidden layer on standardised
 features; members of two sizes share their input and are averaged, and a linear path is added; it
 is written as one matrix after another. Loss: cross-entropy of each needed unit against the others
-of its request, and binary cross-entropy. ``calibrate`` then fits two numbers on requests that were kept
-back from the fit: P(needed) = sigmoid(logit / temperature + bias).
+of its request, and binary cross-entropy. ``calibrate`` then fits two numbers on requests that were
+kept back from the fit: P(needed) = sigmoid(logit / temperature + bias).
 """
 
 from __future__ import annotations

@@ -147,9 +147,7 @@ def workers(texts: list[str], repeats: int) -> None:
                 some.append(timed(command(folder / "in.jsonl", out, *more)))
         assert fingerprint(folder / "out-1-0") == fingerprint(folder / "out-2-0")
         one, two = (statistics.median(some) for some in seconds.values())
-        print(
-            f"lexical, with start: 1 worker {one:.1f} s, 2 workers {two:.1f} s: {one / two:.2f}x"
-        )
+        print(f"lexical, with start: 1 worker {one:.1f} s, 2 workers {two:.1f} s: {one / two:.2f}x")
 
 
 def kills(texts: list[str], times: int) -> None:
@@ -183,9 +181,7 @@ def kills(texts: list[str], times: int) -> None:
         assert ids == [f"r{i}" for i in range(len(texts))], "lost or doubled"
         assert fingerprint(folder / "out") == fingerprint(folder / "whole"), "different bytes"
         shards = len(list((folder / "whole").glob("part-*")))
-        print(
-            f"{killed} kills in {runs} runs over {shards} shards: all once, same bytes"
-        )
+        print(f"{killed} kills in {runs} runs over {shards} shards: all once, same bytes")
 
 
 def generate(path: Path, texts: list[str], size: int) -> None:
