@@ -9,7 +9,7 @@ BASE := $(VENV)/.base
 DEV := $(VENV)/.dev
 PACKAGES := integrations/langchain-ctxzip integrations/llama-index-postprocessor-ctxzip
 
-.PHONY: demo test lint bench bench-published bench-peers bench-serving bench-code bench-index bench-nodes weights evaluate picture format clean
+.PHONY: demo test lint bench bench-published bench-peers bench-serving bench-code bench-index bench-mini bench-nodes weights evaluate picture format clean
 
 demo: $(BASE)
 	$(BIN)/python examples/demo.py
@@ -50,6 +50,9 @@ bench-code: $(DEV)
 # Small language models into $CTXZIP_CACHE or ~/.cache/ctxzip; prints the folders.
 weights: $(DEV)
 	$(BIN)/python -m tests.benchmarks.weights
+
+bench-mini: $(DEV)
+	$(BIN)/python -m tests.benchmarks.mini
 
 bench-index: $(DEV)
 	$(BIN)/python -m tests.benchmarks.index --data $(DATA)
