@@ -164,3 +164,12 @@ def test_a_device_that_is_not_there_or_cannot_be_is_refused():
         ctxzip.load("mini", backend="onnx", device="cuda")
     with pytest.raises(ctxzip.InputError, match="unknown"):
         ctxzip.load("mini", device="tpu").warmup()
+
+
+def test_a_number_tells_which_of_many_like_sentences_is_meant():
+    text = " ".join(
+        f"Pump {i} was serviced in March and runs at {i % 7 + 2}.5 bar." for i in range(1, 121)
+    )
+    for asked in (3, 57, 118):
+        result = ctxzip.compress(text, 0.1, query=f"What of pump {asked}?", compressor="mini")
+        assert f"Pump {asked} was serviced" in result.text
