@@ -133,6 +133,8 @@ PATHOLOGICAL = {
 @pytest.mark.parametrize("kind", PATHOLOGICAL)
 def test_monotonous_text_ends(compressor: str, kind: str):
     text = PATHOLOGICAL[kind]
+    if compressor == "mini":  # its own time grows with the tokens; the rest is what lexical runs
+        text = text[: len(text) // 8]
     options = Options(keep_tags=True)
     try:
         result = ctxzip.compress(text, 0.3, query="a", compressor=compressor, options=options)
