@@ -155,6 +155,8 @@ def test_ctrl_c_ends_cleanly():
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # Whoever runs these tests in the background hands down that SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     time.sleep(1.5)  # it waits for standard input now
     process.send_signal(signal.SIGINT)

@@ -253,7 +253,13 @@ def test_a_run_that_is_broken_off_goes_on(data, tmp_path):
     folder = tmp_path / "o"
     command = [sys.executable, "-m", "ctxzip", "eval", str(data), "-o", str(folder)]
     command += ["-c", "lexical", "-r", "0.2,0.4,0.6"]
-    begun = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    begun = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Whoever runs these tests in the background hands down that SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )
 
     def stored() -> int:
         try:
