@@ -7,16 +7,17 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from ctxzip.base import BatchCompressor
 from ctxzip.errors import MissingExtraError, ModelError
 from ctxzip.segment.language import guess
-from ctxzip.types import Budget, Compression, Compressor, Document, Options, Request
+from ctxzip.types import Compression, Compressor, Options, Request
 
 __all__ = ["Auto"]
 
 _SAMPLE = 1500
 
 
-class Auto:
+class Auto(BatchCompressor):
     """Sends each request to the model or to the fallback, and says why. Thread-safe.
 
     Args:
@@ -41,17 +42,6 @@ class Auto:
         self._languages = frozenset(languages)
         self._model: Compressor | None = None
         self._lock = threading.Lock()
-
-    def compress(
-        self,
-        documents: Sequence[Document],
-        *,
-        query: str | None = None,
-        budget: Budget | None = None,
-    ) -> Compression:
-        """Compress one request; half of the tokens stay where there is no budget."""
-        request = Request(tuple(documents), query, budget if budget is not None else Budget())
-        return self.compress_many([request])[0]
 
     def compress_many(self, requests: Sequence[Request]) -> list[Compression]:
         """Compress several requests, those for the model in common batches."""

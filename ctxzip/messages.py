@@ -14,13 +14,13 @@ from typing import Any
 
 from ctxzip import tokens
 from ctxzip.api import budget_of, compressor_of, options_of
+from ctxzip.base import DEFAULT_RATIO
 from ctxzip.errors import BudgetError, InputError
 from ctxzip.types import Budget, Compression, Compressor, Document, Options, Request, check_text
 
 __all__ = ["MessagesCompression", "Plan", "compress_messages", "plan"]
 
 _UNTOUCHED_ROLES = ("system", "developer")
-DEFAULT_RATIO = 0.5
 # The newest content may keep this many times what the oldest may.
 _RECENCY = 3.0
 

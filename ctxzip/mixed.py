@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from ctxzip import tokens
+from ctxzip.base import DEFAULT_RATIO, BatchCompressor
 from ctxzip.errors import BudgetError, InputError
 from ctxzip.score.code import CodeText, LexicalCode
 from ctxzip.segment import detect
@@ -26,7 +27,6 @@ from ctxzip.types import (
 
 __all__ = ["Mixed", "is_code"]
 
-DEFAULT_RATIO = 0.5
 _TRIES = 8
 _FENCED = 0.5
 
@@ -51,7 +51,7 @@ class _Group:
     code: bool
 
 
-class Mixed:
+class Mixed(BatchCompressor):
     """Sends documents of source code to one compressor and all others to another. Thread-safe.
 
     Args:
@@ -77,17 +77,6 @@ class Mixed:
         self._make = {True: code, False: text}
         self._made: dict[bool, Compressor] = {}
         self._lock = threading.Lock()
-
-    def compress(
-        self,
-        documents: Sequence[Document],
-        *,
-        query: str | None = None,
-        budget: Budget | None = None,
-    ) -> Compression:
-        """Compress one request; half of the tokens stay where there is no budget."""
-        request = Request(tuple(documents), query, budget if budget is not None else Budget())
-        return self.compress_many([request])[0]
 
     def compress_many(self, requests: Sequence[Request]) -> list[Compression]:
         """Compress several requests, those of one kind in common batches.

@@ -18,17 +18,16 @@ from time import perf_counter
 import numpy as np
 
 from ctxzip.assemble import identity, result_of
+from ctxzip.base import DEFAULT_RATIO, BatchCompressor
 from ctxzip.choose import Chosen, candidates_of, choose_units
 from ctxzip.errors import InputError
 from ctxzip.narrow import choose_words, shorten_next, trim_chosen
 from ctxzip.prepare import Prepared, prepare
 from ctxzip.score.base import Scorer, ScoreRequest, UnitScores
 from ctxzip.select import Candidates
-from ctxzip.types import Budget, Compression, Document, Granularity, Options, Request
+from ctxzip.types import Compression, Granularity, Options, Request
 
 __all__ = ["Pipeline", "Policy"]
-
-DEFAULT_RATIO = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Policy:
     selects: bool = False
 
 
-class Pipeline:
+class Pipeline(BatchCompressor):
     """An extractive compressor: a scorer and the stages around it. Thread-safe.
 
     Args:
@@ -68,17 +67,6 @@ class Pipeline:
         self.scorer = scorer
         self.options = options if options is not None else Options()
         self.policy = policy if policy is not None else Policy()
-
-    def compress(
-        self,
-        documents: Sequence[Document],
-        *,
-        query: str | None = None,
-        budget: Budget | None = None,
-    ) -> Compression:
-        """Compress one request; half of the tokens stay where there is no budget."""
-        request = Request(tuple(documents), query, budget if budget is not None else Budget())
-        return self.compress_many([request])[0]
 
     def compress_many(self, requests: Sequence[Request]) -> list[Compression]:
         """Compress several requests; the model sees them in common batches.

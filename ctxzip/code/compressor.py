@@ -18,6 +18,7 @@ from time import perf_counter
 import numpy as np
 
 from ctxzip.assemble import identity
+from ctxzip.base import DEFAULT_RATIO, BatchCompressor
 from ctxzip.code.job import Job
 from ctxzip.code.plan import Planner
 from ctxzip.code.reference import Reference
@@ -26,15 +27,14 @@ from ctxzip.code.settings import LongCodeZip
 from ctxzip.errors import InputError
 from ctxzip.score.code import CodeScorer, CodeText
 from ctxzip.score.perplexity import PerplexityCode
-from ctxzip.types import Budget, Compression, Document, Options, Request
+from ctxzip.types import Compression, Options, Request
 
 __all__ = ["CodeCompressor"]
 
-DEFAULT_RATIO = 0.5
 _TRIES = 7
 
 
-class CodeCompressor:
+class CodeCompressor(BatchCompressor):
     """Compresses documents that are source code. Thread-safe.
 
     Args:
@@ -55,17 +55,6 @@ class CodeCompressor:
         self.options = options if options is not None else Options()
         self._scorer = scorer
         self._settings = settings if settings is not None else LongCodeZip()
-
-    def compress(
-        self,
-        documents: Sequence[Document],
-        *,
-        query: str | None = None,
-        budget: Budget | None = None,
-    ) -> Compression:
-        """Compress one request; half of the tokens stay where there is no budget."""
-        request = Request(tuple(documents), query, budget if budget is not None else Budget())
-        return self.compress_many([request])[0]
 
     def compress_many(self, requests: Sequence[Request]) -> list[Compression]:
         """Compress several requests.
