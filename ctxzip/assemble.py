@@ -15,7 +15,7 @@ from ctxzip.score.base import UnitScores
 from ctxzip.types import CompressedDocument, Compression, ScoredUnit, Segment, Span
 from ctxzip.units import IntArray, ScoredUnits, overlapping, split_like
 
-__all__ = ["identity", "result_of"]
+__all__ = ["identity", "original_units", "result_of"]
 
 
 def identity(prepared: Prepared, name: str, note: str) -> Compression:
@@ -52,7 +52,7 @@ def result_of(
         relevance: float | None = None
         if scores is not None:
             hard = overlapping(passage.units, prepared.hard[i])
-            start, end = _original_units(prepared, i)
+            start, end = original_units(prepared, i)
             units = ScoredUnits(start, end, scores.units[i], kept, hard)
             if scores.passages is not None:
                 relevance = float(scores.passages[i])
@@ -83,7 +83,7 @@ def result_of(
     )
 
 
-def _original_units(prepared: Prepared, i: int) -> tuple[IntArray, IntArray]:
+def original_units(prepared: Prepared, i: int) -> tuple[IntArray, IntArray]:
     """Starts and ends of a passage's units in the original text."""
     units, removed = prepared.passages[i].units, prepared.removed[i]
     if not len(removed):

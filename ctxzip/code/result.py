@@ -8,11 +8,12 @@ from types import MappingProxyType
 
 import numpy as np
 
+from ctxzip.assemble import original_units
 from ctxzip.code.render import Piece
 from ctxzip.prepare import Prepared
 from ctxzip.protect import unmap
 from ctxzip.types import CompressedDocument, Compression, Segment, Span
-from ctxzip.units import FloatArray, IntArray, ScoredUnits, overlapping
+from ctxzip.units import FloatArray, ScoredUnits, overlapping
 
 __all__ = ["Outcome", "result_of"]
 
@@ -52,7 +53,7 @@ def result_of(
         kept = overlapping(passage.units, clean)
         hard = overlapping(passage.units, prepared.hard[i])
         score = outcome.scores[i] if outcome.scores else np.zeros(len(passage.units))
-        start, end = _original(passage.units.start, passage.units.end, prepared.removed[i])
+        start, end = original_units(prepared, i)
         units = ScoredUnits(start, end, score, kept, hard)
         best = float(score.max()) if len(score) else 0.0
         if text or not passage.document.text or not options.drop_empty:
@@ -77,14 +78,6 @@ def result_of(
         segments=tuple(parts),
         seconds=MappingProxyType(prepared.seconds),
     )
-
-
-def _original(start: IntArray, end: IntArray, removed: IntArray) -> tuple[IntArray, IntArray]:
-    """Offsets in the text from which tags were cut out."""
-    if not len(removed) or not len(start):
-        return start, end
-    rows = [unmap(np.array([[a, b]]), removed) for a, b in zip(start, end, strict=True)]
-    return np.array([r[0, 0] for r in rows]), np.array([r[-1, 1] for r in rows])
 
 
 def _segments(
