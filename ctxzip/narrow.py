@@ -7,7 +7,9 @@ the middle of a unit's protected words do some yield, and the result says so.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, replace
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -16,7 +18,7 @@ from ctxzip.choose import Chosen, count, spans_of
 from ctxzip.errors import BudgetError
 from ctxzip.prepare import Prepared
 from ctxzip.render import TextLayout
-from ctxzip.score.base import Scorer, ScoreRequest, UnitScores
+from ctxzip.score.base import ScoreRequest, UnitScores, WordRequest
 from ctxzip.segment import words as word_segmenter
 from ctxzip.select import Candidates, fit, greedy, prefix
 from ctxzip.units import (
@@ -30,7 +32,12 @@ from ctxzip.units import (
     split_like,
 )
 
-__all__ = ["choose_words", "shorten_next", "trim_chosen"]
+__all__ = ["Asking", "choose_words", "shorten_next", "trim_chosen"]
+
+T = TypeVar("T")
+# A computation that asks for the scores of words and waits for them, so that those of several
+# requests can be read in common batches.
+Asking: TypeAlias = Generator[WordRequest, list[FloatArray], T]
 
 _DIVISIBLE = (Kind.SENTENCE, Kind.HEADING, Kind.ITEM)
 # A unit shortened to less than this fraction is rarely worth reading.
@@ -59,12 +66,11 @@ class _Table:
 
 def choose_words(
     prepared: Prepared,
-    scorer: Scorer,
     ask: ScoreRequest,
     scores: UnitScores,
     candidates: Candidates,
     ceiling: int,
-) -> Chosen:
+) -> Asking[Chosen]:
     """Words from anywhere in the request.
 
     Raises:
@@ -73,19 +79,18 @@ def choose_words(
     none = np.zeros(len(candidates.score), bool)
     divided = (candidates.eligible | candidates.forced) & _divisible(prepared)
     whole = candidates.required_by((candidates.eligible | candidates.forced) & ~divided)
-    table = _table(prepared, scorer, ask, scores, candidates, divided, whole, none)
+    table = yield from _table(prepared, ask, scores, candidates, divided, whole, none)
     return _fit(prepared, table, ceiling, len(none))
 
 
 def shorten_next(
     prepared: Prepared,
-    scorer: Scorer,
     ask: ScoreRequest,
     scores: UnitScores,
     candidates: Candidates,
     ceiling: int,
     chosen: Chosen,
-) -> Chosen | None:
+) -> Asking[Chosen | None]:
     """``chosen`` with words of the units that would have come next.
 
     Returns:
@@ -106,7 +111,7 @@ def shorten_next(
     upto = int(np.searchsorted(np.cumsum(candidates.cost[order]) * _LEAST_SHARE, room)) or 1
     divided = np.zeros(len(can), bool)
     divided[order[:upto]] = True
-    table = _table(prepared, scorer, ask, scores, candidates, divided, kept, kept)
+    table = yield from _table(prepared, ask, scores, candidates, divided, kept, kept)
     try:
         finer = _fit(prepared, table, ceiling, len(can))
     except BudgetError:
@@ -116,13 +121,12 @@ def shorten_next(
 
 def trim_chosen(
     prepared: Prepared,
-    scorer: Scorer,
     ask: ScoreRequest,
     scores: UnitScores,
     candidates: Candidates,
     ceiling: int,
     chosen: Chosen,
-) -> Chosen | None:
+) -> Asking[Chosen | None]:
     """More units than fit whole, each without the few words that it needs least.
 
     Returns:
@@ -137,7 +141,7 @@ def trim_chosen(
     if not reach[best] or not (reach & ~chosen.kept).any() or not divided.any():
         return None  # a best unit that is far too long is shortened further than this
     whole = reach & ~divided
-    table = _table(prepared, scorer, ask, scores, candidates, divided, whole, candidates.forced)
+    table = yield from _table(prepared, ask, scores, candidates, divided, whole, candidates.forced)
     spare = _spare(prepared, table)
     words = table.candidates
     core = np.bincount(table.unit, np.where(spare, 0, words.cost), len(reach)).astype(np.int64)
@@ -201,21 +205,20 @@ def _divisible(prepared: Prepared) -> BoolArray:
 
 def _table(
     prepared: Prepared,
-    scorer: Scorer,
     ask: ScoreRequest,
     scores: UnitScores,
     units: Candidates,
     divided: BoolArray,
     whole: BoolArray,
     forced: BoolArray,
-) -> _Table:
+) -> Asking[_Table]:
     """Words of the ``divided`` units and the ``whole`` ones as they stand; others are out."""
     first = np.cumsum([0, *(len(p.units) for p in prepared.passages)]).tolist()
     parts = [
         _words(p.text, p.units, divided[a:b], whole[a:b])
         for p, a, b in zip(prepared.passages, first[:-1], first[1:], strict=True)
     ]
-    value = scorer.words(ask, scores, parts)
+    value = yield WordRequest(ask, scores, tuple(parts))
     unit = np.concatenate([w.unit + a for w, a in zip(parts, first[:-1], strict=True)])
     group = np.repeat(np.arange(len(parts)), [len(w) for w in parts])
     is_whole = np.concatenate([w.whole for w in parts])

@@ -11,9 +11,10 @@ of the units that would come next are scored and the most telling of them fill w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import TypeAlias
 
 import numpy as np
 
@@ -21,13 +22,19 @@ from ctxzip.assemble import identity, result_of
 from ctxzip.base import DEFAULT_RATIO, BatchCompressor
 from ctxzip.choose import Chosen, candidates_of, choose_units
 from ctxzip.errors import InputError
-from ctxzip.narrow import choose_words, shorten_next, trim_chosen
+from ctxzip.narrow import Asking, choose_words, shorten_next, trim_chosen
 from ctxzip.prepare import Prepared, prepare
-from ctxzip.score.base import Scorer, ScoreRequest, UnitScores
+from ctxzip.score.base import ReadsAhead, Scorer, ScoreRequest, UnitScores, WordRequest
 from ctxzip.select import Candidates
 from ctxzip.types import Compression, Granularity, Options, Request
+from ctxzip.units import FloatArray
 
 __all__ = ["Pipeline", "Policy"]
+
+
+# What stays of a request, and the path that was taken.
+_Choice: TypeAlias = tuple[Chosen, tuple[str, ...]]
+_SIDE_BY_SIDE = 60_000  # characters of requests that are chosen from side by side
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +97,45 @@ class Pipeline(BatchCompressor):
         scores = dict(zip(asked, found, strict=True))
         spent = perf_counter() - begun
         size = sum(len(p.text) for request in asked.values() for p in request.passages) or 1
-        for i, same in zip(todo, alike, strict=True):
+        pairs = list(zip(todo, alike, strict=True))
+        for i, same in pairs:
             # A batch is scored as one; each request is charged by its share of the text.
             share = sum(len(p.text) for p in asked[same].passages) / size
             prepared[i].seconds["score"] = spent * share
-            done[i] = self._one(prepared[i], asked[same], scores[same])
+        for group in _groups(pairs, prepared):
+            chosen = self._choose_all(
+                [self._choose(prepared[i], asked[j], scores[j]) for i, j in group],
+                [prepared[i].seconds for i, _ in group],
+            )
+            for (i, j), (choice, path) in zip(group, chosen, strict=True):
+                done[i] = result_of(prepared[i], self.name, scores[j], choice, path)
         return [result for result in done if result is not None]
+
+    def _choose_all(
+        self, jobs: Sequence[Asking[_Choice]], seconds: Sequence[dict[str, float]]
+    ) -> list[_Choice]:
+        """Run every job to its end; words that several of them wait for are read together."""
+        done: dict[int, _Choice] = {}
+        answers: dict[int, list[FloatArray] | None] = dict.fromkeys(range(len(jobs)))
+        while answers:
+            waiting: dict[int, WordRequest] = {}
+            for i, answer in answers.items():
+                begun = perf_counter()
+                try:
+                    waiting[i] = next(jobs[i]) if answer is None else jobs[i].send(answer)
+                except StopIteration as end:
+                    done[i] = end.value
+                _add(seconds[i], "select", perf_counter() - begun)
+            begun = perf_counter()
+            if len(waiting) > 1 and isinstance(self.scorer, ReadsAhead):
+                self.scorer.read_ahead(list(waiting.values()))
+            answers = {
+                i: self.scorer.words(one.request, one.scores, one.words)
+                for i, one in waiting.items()
+            }
+            for i in waiting:
+                _add(seconds[i], "score", (perf_counter() - begun) / len(waiting))
+        return [done[i] for i in range(len(jobs))]
 
     def warmup(self) -> None:
         """Load what the first call would load."""
@@ -131,9 +171,8 @@ class Pipeline(BatchCompressor):
             return identity(prepared, self.name, note)
         return None
 
-    def _one(self, prepared: Prepared, ask: ScoreRequest, scores: UnitScores) -> Compression:
-        """Select and render one request."""
-        begun = perf_counter()
+    def _choose(self, prepared: Prepared, ask: ScoreRequest, scores: UnitScores) -> Asking[_Choice]:
+        """Select for one request: what stays, and the path that was taken."""
         ceiling = prepared.tokens_before
         if prepared.ceiling is not None:
             ceiling = min(ceiling, prepared.ceiling)
@@ -152,19 +191,39 @@ class Pipeline(BatchCompressor):
             chosen = None if candidates.eligible.any() else chosen
         if granularity == "word" or chosen is None:
             path = [f"{self.name}: words under {ceiling} tokens"]
-            chosen = choose_words(prepared, self.scorer, ask, scores, candidates, ceiling)
+            chosen = yield from choose_words(prepared, ask, scores, candidates, ceiling)
         elif granularity == "auto":
-            more = (prepared, self.scorer, ask, scores, candidates, ceiling)
-            finer = trim_chosen(*more, chosen) if ask.query else None
+            more = (prepared, ask, scores, candidates, ceiling)
+            finer = (yield from trim_chosen(*more, chosen)) if ask.query else None
             if finer is not None:
                 path.append("a few words of each unit left out to let another in")
             elif _wastes(chosen, candidates, ceiling):
-                finer = shorten_next(*more, chosen)
+                finer = yield from shorten_next(*more, chosen)
                 if finer is not None:
                     path.append("words of the next best units, in the room that was left")
             chosen = finer if finer is not None else chosen
-        prepared.seconds["select"] = perf_counter() - begun
-        return result_of(prepared, self.name, scores, chosen, tuple(path))
+        return chosen, tuple(path)
+
+
+def _groups(
+    pairs: Sequence[tuple[int, int]], prepared: Sequence[Prepared]
+) -> Iterator[list[tuple[int, int]]]:
+    """Requests in runs of bounded size: the words of a run are in memory at the same time."""
+    group: list[tuple[int, int]] = []
+    size = 0
+    for pair in pairs:
+        length = sum(len(p.text) for p in prepared[pair[0]].passages)
+        if group and size + length > _SIDE_BY_SIDE:
+            yield group
+            group, size = [], 0
+        group.append(pair)
+        size += length
+    if group:
+        yield group
+
+
+def _add(seconds: dict[str, float], stage: str, more: float) -> None:
+    seconds[stage] = seconds.get(stage, 0.0) + more
 
 
 def _scored_as(prepared: Prepared) -> object:

@@ -33,7 +33,7 @@ class _Cache:
     """Arrays by key, the least recently used dropped above a number of bytes. Thread-safe."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._size = 0
         self._items: OrderedDict[bytes, Float32Array] = OrderedDict()
         self._lock = threading.Lock()
@@ -47,11 +47,11 @@ class _Cache:
 
     def put(self, key: bytes, value: Float32Array) -> None:
         with self._lock:
-            if key in self._items or value.nbytes > self._limit:
+            if key in self._items or value.nbytes > self.limit:
                 return
             self._items[key] = value
             self._size += value.nbytes
-            while self._size > self._limit:
+            while self._size > self.limit:
                 self._size -= self._items.popitem(last=False)[1].nbytes
 
     def clear(self) -> None:
@@ -85,6 +85,11 @@ class OnnxEncoder:
         self._lock = threading.Lock()
         self._cache = _Cache(cache_bytes)
         self._batch_tokens = BATCH_TOKENS
+
+    @property
+    def remembers(self) -> bool:
+        """Whether what was read is found again without reading it."""
+        return self._cache.limit > 0
 
     def has(self, name: str) -> bool:
         """Whether the bundle holds a network."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ctxzip.units import BoolArray, FloatArray, Passage, Words
 
-__all__ = ["ScoreRequest", "Scorer", "UnitScores"]
+__all__ = ["ReadsAhead", "ScoreRequest", "Scorer", "UnitScores", "WordRequest"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +47,21 @@ class UnitScores:
     eligible: tuple[BoolArray, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class WordRequest:
+    """Words that are to be scored.
+
+    Attributes:
+        request: the request whose words they are.
+        scores: its units' scores.
+        words: one entry per passage.
+    """
+
+    request: ScoreRequest
+    scores: UnitScores
+    words: tuple[Words, ...]
+
+
 class Scorer(Protocol):
     """Gives every unit a usefulness; thread-safe.
 
@@ -78,4 +93,13 @@ class Scorer(Protocol):
 
     def close(self) -> None:
         """Release what was loaded."""
+        ...
+
+
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """A scorer whose model reads the words of several requests in common batches."""
+
+    def read_ahead(self, asked: Sequence[WordRequest]) -> None:
+        """Read what :meth:`Scorer.words` will be asked for, and remember it until then."""
         ...

@@ -9,7 +9,7 @@ one, a word's score is its keep probability (the role of Pan et al., "LLMLingua-
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,7 +19,7 @@ import numpy as np
 from ctxzip import bundle
 from ctxzip.backends.wordpieces import load_tokenizer
 from ctxzip.score import features
-from ctxzip.score.base import ScoreRequest, UnitScores
+from ctxzip.score.base import ScoreRequest, UnitScores, WordRequest
 from ctxzip.score.combiner import Combiner, combine, combiner_of
 from ctxzip.score.lexical import LexicalIndex
 from ctxzip.score.lexical import index_request as read_words
@@ -39,6 +39,8 @@ _RELEVANCE = 0.5  # weight of a unit's relevance, in log-odds, beside a word's k
 class Encoder(Protocol):
     """The networks of a bundle; see :class:`ctxzip.backends.onnx.OnnxEncoder`."""
 
+    @property
+    def remembers(self) -> bool: ...
     def has(self, name: str) -> bool: ...
     def states(self, windows: Sequence[IntArray]) -> Iterator[tuple[int, Float32Array]]: ...
     def keep(self, windows: Sequence[IntArray]) -> Iterator[tuple[int, Float32Array]]: ...
@@ -190,24 +192,32 @@ class MiniScorer:
             if _asks(request):
                 found.append(question(request.query or "", self._tokenize)[0])
             ahead[_asks(request)] += found
-        for read, ids in ((self._encoder.states, ahead[True]), (self._encoder.keep, ahead[False])):
+        self._ahead(self._encoder.states, ahead[True])
+        self._ahead(self._encoder.keep, ahead[False])
+
+    def _ahead(
+        self,
+        read: Callable[[Sequence[IntArray]], Iterator[tuple[int, Float32Array]]],
+        ids: Sequence[IntArray],
+    ) -> None:
+        """Run the encoder for its memory's sake."""
+        if self._encoder.remembers:
             for _ in read(ids):
                 pass
+
+    def read_ahead(self, asked: Sequence[WordRequest]) -> None:
+        """See :class:`ctxzip.score.base.ReadsAhead`."""
+        ids = []
+        for one in asked:
+            state, place = _to_read(one.scores, one.words)
+            ids += [state.windows[p][w].ids for p, w in place]
+        self._ahead(self._encoder.keep, ids)
 
     def words(
         self, request: ScoreRequest, scores: UnitScores, words: Sequence[Words]
     ) -> list[FloatArray]:
         """Keep log-odds of each word, plus those of its unit: its relevance, or its repetition."""
-        state = scores.state
-        if not isinstance(state, _State):
-            raise TypeError("These scores are not of this scorer.")
-        wanted = [np.unique(some.unit[~some.whole]) for some in words]
-        place = [
-            (p, w)
-            for p, some in enumerate(state.windows)
-            for w, window in enumerate(some)
-            if len(wanted[p]) and np.isin(window.unit, wanted[p]).any()
-        ]
+        state, place = _to_read(scores, words)
         read: list[list[tuple[Window, Float32Array]]] = [[] for _ in words]
         found = self._encoder.keep([state.windows[p][w].ids for p, w in place])
         for i, logits in sorted(found, key=lambda pair: pair[0]):
@@ -317,6 +327,20 @@ class MiniScorer:
     def close(self) -> None:
         """Release them."""
         self._encoder.close()
+
+
+def _to_read(scores: UnitScores, words: Sequence[Words]) -> tuple[_State, list[tuple[int, int]]]:
+    """What was handed back, and the windows (passage, index) in which the words stand."""
+    state = scores.state
+    if not isinstance(state, _State):
+        raise TypeError("These scores are not of this scorer.")
+    wanted = [np.unique(some.unit[~some.whole]) for some in words]
+    return state, [
+        (p, w)
+        for p, some in enumerate(state.windows)
+        for w, window in enumerate(some)
+        if len(wanted[p]) and np.isin(window.unit, wanted[p]).any()
+    ]
 
 
 def _asks(request: ScoreRequest) -> bool:
