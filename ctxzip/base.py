@@ -13,7 +13,13 @@ DEFAULT_RATIO = 0.5  # where a request names no budget at all
 
 
 class BatchCompressor(ABC):
-    """A :class:`ctxzip.types.Compressor` that has only its batches to write."""
+    """A :class:`ctxzip.types.Compressor` that has only its batches to write.
+
+    Attributes:
+        side_by_side: two batches at once are faster than one after the other.
+    """
+
+    side_by_side = True
 
     def compress(
         self,

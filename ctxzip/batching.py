@@ -30,6 +30,9 @@ MOST_THREADS = 4
 # Batches that run side by side while all is well: one, and one beside it, so that a huge request
 # does not hold up the small ones. More would only share the same cores.
 _PARALLEL = 2
+# Where two batches only take turns at the interpreter, the second one begins when the first has
+# taken this long.
+_HUGE_SECONDS = 0.2
 _SHARED = 4  # fewer requests than these are not worth two batches
 _MOST_REQUESTS = 64
 _MOST_CHARACTERS = 30_000  # about 7,000 tokens: a second or two of a small model on a CPU
@@ -98,6 +101,7 @@ class Lane:
         self._queue: deque[Ticket[Any]] = deque()
         self._gathering = False
         self._threads = 0
+        self._begun = 0.0  # when the last batch did
         self._running: dict[int, list[Ticket[Any]]] = {}
 
     @property
@@ -176,7 +180,8 @@ class Lane:
         with self._lock:
             while True:
                 while self._gathering or not self._queue or self._crowded():
-                    woken = self._free.wait(_IDLE_SECONDS)
+                    held = self._queue and not self._gathering
+                    woken = self._free.wait(_HUGE_SECONDS if held else _IDLE_SECONDS)
                     if not woken and (self._gathering or not self._queue):
                         self._threads -= 1
                         return []
@@ -186,6 +191,7 @@ class Lane:
                 batch = self._take()
                 if batch:  # otherwise all were given up while they were gathered
                     self._running[me] = batch
+                    self._begun = monotonic()
                     if self._queue:
                         self._staff()
                     return batch
@@ -193,15 +199,15 @@ class Lane:
     def _take(self) -> list[Ticket[Any]]:
         """The next batch, off the queue: all there is, or this thread's share of it.
 
-        Two batches side by side keep the processors busy, one in its model while the other one is
-        in Python; one batch of everything would leave them idle in turns.
+        Two batches of a model side by side keep the processors busy, one in the model while the
+        other one is in Python; one batch of everything would leave them idle in turns. A share is
+        half of the fair one: the last batches are short, and so none runs on alone for long.
         """
         batch: list[Ticket[Any]] = []
         size = 0
         most = _MOST_REQUESTS
-        if len(self._queue) >= _SHARED and all(t.patient for t in self._queue):
-            others = _PARALLEL - 1 - (len(self._running) - self._stuck())
-            most = -(-len(self._queue) // (1 + max(0, others)))
+        if self._side_by_side() and all(t.patient for t in self._queue):
+            most = max(_SHARED, -(-len(self._queue) // (2 * _PARALLEL)))
         while self._queue and len(batch) < min(most, _MOST_REQUESTS) and size < _MOST_CHARACTERS:
             batch.append(self._queue.popleft())
             size += sum(len(document.text) for document in batch[-1].request.documents)
@@ -209,7 +215,13 @@ class Lane:
 
     def _crowded(self) -> bool:
         """Whether enough batches run already; a finishing thread takes what is queued."""
-        return len(self._running) - self._stuck() >= _PARALLEL
+        running = len(self._running) - self._stuck()
+        if running and not self._side_by_side() and monotonic() - self._begun < _HUGE_SECONDS:
+            return True
+        return running >= _PARALLEL
+
+    def _side_by_side(self) -> bool:
+        return bool(getattr(self._loaded, "side_by_side", True))
 
     def _gather(self) -> None:
         """Wait for company until the window ends, it falls quiet, or somebody is in a hurry."""

@@ -78,7 +78,7 @@ class _Row:
 def _lexical(ask: _Ask, options: Options | None) -> Compressor:
     from ctxzip.score.lexical import LexicalScorer
 
-    return Pipeline(ask.name, _shared(ask, LexicalScorer), options)
+    return Pipeline(ask.name, _shared(ask, LexicalScorer), options, Policy(side_by_side=False))
 
 
 def _mini(ask: _Ask, options: Options | None) -> Compressor:

@@ -46,11 +46,14 @@ class Policy:
             as long as any fits; only a ceiling below the smallest one asks for words.
         threshold: floor on usefulness where the budget names none.
         selects: the scorer rules units out by itself (a top-n), so no ratio is assumed.
+        side_by_side: two batches at once are faster than one, as where a model computes without
+            the interpreter's lock.
     """
 
     granularity: Granularity = "auto"
     threshold: float | None = None
     selects: bool = False
+    side_by_side: bool = True
 
 
 class Pipeline(BatchCompressor):
@@ -74,6 +77,7 @@ class Pipeline(BatchCompressor):
         self.scorer = scorer
         self.options = options if options is not None else Options()
         self.policy = policy if policy is not None else Policy()
+        self.side_by_side = self.policy.side_by_side
 
     def compress_many(self, requests: Sequence[Request]) -> list[Compression]:
         """Compress several requests; the model sees them in common batches.

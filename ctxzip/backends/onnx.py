@@ -12,6 +12,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ class OnnxEncoder:
     ) -> None:
         self._paths = {name: folder / file for name, file in files.items()}
         self._threads = threads if threads is not None else min(8, _processors())
-        self._sessions: dict[str, Any] = {}
+        self._sessions: dict[tuple[str, int], Any] = {}
+        self._users = 0
         self._lock = threading.Lock()
         self._cache = _Cache(cache_bytes)
         self._batch_tokens = BATCH_TOKENS
@@ -94,6 +96,21 @@ class OnnxEncoder:
     def has(self, name: str) -> bool:
         """Whether the bundle holds a network."""
         return name in self._paths
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Around the readings of one caller, so that callers side by side share the processors.
+
+        Each of them is fastest in total with its own half: threads of one network that wait for
+        those of another cost a tenth of the time. Nobody side by side, no second set of sessions.
+        """
+        with self._lock:
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
 
     def states(self, windows: Sequence[IntArray]) -> Iterator[tuple[int, Float32Array]]:
         """Token states of windows, in any order: pairs of index and float32 (length, H)."""
@@ -125,7 +142,7 @@ class OnnxEncoder:
     def warmup(self) -> None:
         """Load every network."""
         for name in self._paths:
-            self._session(name)
+            self._session(name, self._threads)
 
     def close(self) -> None:
         """Release the networks and what was remembered."""
@@ -176,22 +193,23 @@ class OnnxEncoder:
                 yield i, value
 
     def _run(self, name: str, **inputs: npt.NDArray[Any]) -> list[Float32Array]:
+        threads = self._threads if self._users < 2 else max(1, self._threads // 2)
         try:
-            outputs: list[Float32Array] = self._session(name).run(None, inputs)
+            outputs: list[Float32Array] = self._session(name, threads).run(None, inputs)
         except Exception as error:  # onnxruntime has no common base class of its errors
             if type(error).__module__.partition(".")[0] != "onnxruntime":
                 raise
             raise ModelError(f"{self._paths[name]} failed to run: {error}") from error
         return outputs
 
-    def _session(self, name: str) -> Any:
+    def _session(self, name: str, threads: int) -> Any:
         with self._lock:
-            if name not in self._sessions:
-                self._sessions[name] = self._open(name)
-            return self._sessions[name]
+            if (name, threads) not in self._sessions:
+                self._sessions[name, threads] = self._open(name, threads)
+            return self._sessions[name, threads]
 
-    def _open(self, name: str) -> Any:
-        return _load(self._paths[name], self._threads)
+    def _open(self, name: str, threads: int) -> Any:
+        return _load(self._paths[name], threads)
 
 
 def _load(path: Path, threads: int) -> Any:

@@ -55,7 +55,7 @@ class TorchMiniEncoder(OnnxEncoder):
         if self._device != "cpu":
             self._batch_tokens = GPU_BATCH_TOKENS
 
-    def _open(self, name: str) -> Any:
+    def _open(self, name: str, threads: int) -> Any:
         if name not in ("trunk", "late", "keep"):
             raise ModelError(
                 f"The PyTorch backend has no network {name!r}.", hint='Use backend="onnx".'

@@ -10,6 +10,7 @@ one, a word's score is its keep probability (the role of Pan et al., "LLMLingua-
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -41,6 +42,7 @@ class Encoder(Protocol):
 
     @property
     def remembers(self) -> bool: ...
+    def in_use(self) -> AbstractContextManager[None]: ...
     def has(self, name: str) -> bool: ...
     def states(self, windows: Sequence[IntArray]) -> Iterator[tuple[int, Float32Array]]: ...
     def keep(self, windows: Sequence[IntArray]) -> Iterator[tuple[int, Float32Array]]: ...
@@ -172,6 +174,10 @@ class MiniScorer:
 
     def units(self, requests: Sequence[ScoreRequest]) -> list[UnitScores]:
         """See :class:`ctxzip.score.base.Scorer`."""
+        with self._encoder.in_use():
+            return self._units(requests)
+
+    def _units(self, requests: Sequence[ScoreRequest]) -> list[UnitScores]:
         result: list[UnitScores] = []
         for group in _groups(requests):
             cuts = [[windows(p, self._tokenize) for p in request.passages] for request in group]
@@ -211,7 +217,8 @@ class MiniScorer:
         for one in asked:
             state, place = _to_read(one.scores, one.words)
             ids += [state.windows[p][w].ids for p, w in place]
-        self._ahead(self._encoder.keep, ids)
+        with self._encoder.in_use():
+            self._ahead(self._encoder.keep, ids)
 
     def words(
         self, request: ScoreRequest, scores: UnitScores, words: Sequence[Words]
@@ -219,7 +226,8 @@ class MiniScorer:
         """Keep log-odds of each word, plus those of its unit: its relevance, or its repetition."""
         state, place = _to_read(scores, words)
         read: list[list[tuple[Window, Float32Array]]] = [[] for _ in words]
-        found = self._encoder.keep([state.windows[p][w].ids for p, w in place])
+        with self._encoder.in_use():
+            found = list(self._encoder.keep([state.windows[p][w].ids for p, w in place]))
         for i, logits in sorted(found, key=lambda pair: pair[0]):
             window = state.windows[place[i][0]][place[i][1]]
             read[place[i][0]].append((window, logits[window.body : -1]))
