@@ -34,7 +34,7 @@ __all__ = ["Pipeline", "Policy"]
 
 # What stays of a request, and the path that was taken.
 _Choice: TypeAlias = tuple[Chosen, tuple[str, ...]]
-_SIDE_BY_SIDE = 60_000  # characters of requests that are chosen from side by side
+_SIDE_BY_SIDE = 60_000  # characters of requests that are scored and chosen from side by side
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,30 +90,44 @@ class Pipeline(BatchCompressor):
         done: list[Compression | None] = [self._untouched(one) for one in prepared]
         todo = [i for i, result in enumerate(done) if result is None]
         # The same documents and question under several budgets are scored once.
-        first: dict[object, int] = {}
-        alike = [first.setdefault(_scored_as(prepared[i]), i) for i in todo]
-        asked = {
-            i: ScoreRequest(prepared[i].passages, prepared[i].request.query, self.options.language)
-            for i in first.values()
-        }
-        begun = perf_counter()
-        found = self.scorer.units(list(asked.values())) if asked else []
-        scores = dict(zip(asked, found, strict=True))
-        spent = perf_counter() - begun
-        size = sum(len(p.text) for request in asked.values() for p in request.passages) or 1
-        pairs = list(zip(todo, alike, strict=True))
-        for i, same in pairs:
-            # A batch is scored as one; each request is charged by its share of the text.
-            share = sum(len(p.text) for p in asked[same].passages) / size
-            prepared[i].seconds["score"] = spent * share
-        for group in _groups(pairs, prepared):
-            chosen = self._choose_all(
-                [self._choose(prepared[i], asked[j], scores[j]) for i, j in group],
-                [prepared[i].seconds for i, _ in group],
-            )
-            for (i, j), (choice, path) in zip(group, chosen, strict=True):
-                done[i] = result_of(prepared[i], self.name, scores[j], choice, path)
+        alike: dict[object, list[int]] = {}
+        for i in todo:
+            alike.setdefault(_scored_as(prepared[i]), []).append(i)
+        for group in _groups(list(alike.values()), prepared):
+            for i, result in self._group(group, prepared).items():
+                done[i] = result
         return [result for result in done if result is not None]
+
+    def _group(
+        self, alike: Sequence[list[int]], prepared: Sequence[Prepared]
+    ) -> dict[int, Compression]:
+        """Score and choose side by side.
+
+        Args:
+            alike: indices of requests; those of one list are scored as one.
+            prepared: every request.
+        """
+        begun = perf_counter()
+        asked = []
+        for some in alike:
+            one = prepared[some[0]]
+            asked.append(ScoreRequest(one.passages, one.request.query, self.options.language))
+        found = self.scorer.units(asked)
+        spent = perf_counter() - begun
+        size = sum(_length(prepared[some[0]]) for some in alike) or 1
+        jobs = []
+        for some, ask, scores in zip(alike, asked, found, strict=True):
+            for i in some:
+                # A batch is scored as one; each request is charged by its share of the text.
+                prepared[i].seconds["score"] = spent * _length(prepared[i]) / size
+                jobs.append((i, scores, self._choose(prepared[i], ask, scores)))
+        chosen = self._choose_all(
+            [job for _, _, job in jobs], [prepared[i].seconds for i, *_ in jobs]
+        )
+        return {
+            i: result_of(prepared[i], self.name, scores, *choice)
+            for (i, scores, _), choice in zip(jobs, chosen, strict=True)
+        }
 
     def _choose_all(
         self, jobs: Sequence[Asking[_Choice]], seconds: Sequence[dict[str, float]]
@@ -209,21 +223,23 @@ class Pipeline(BatchCompressor):
         return chosen, tuple(path)
 
 
-def _groups(
-    pairs: Sequence[tuple[int, int]], prepared: Sequence[Prepared]
-) -> Iterator[list[tuple[int, int]]]:
-    """Requests in runs of bounded size: the words of a run are in memory at the same time."""
-    group: list[tuple[int, int]] = []
+def _groups(alike: Sequence[list[int]], prepared: Sequence[Prepared]) -> Iterator[list[list[int]]]:
+    """Requests in runs of bounded size: what a model read of them is in memory until it is used."""
+    group: list[list[int]] = []
     size = 0
-    for pair in pairs:
-        length = sum(len(p.text) for p in prepared[pair[0]].passages)
+    for some in alike:
+        length = _length(prepared[some[0]])
         if group and size + length > _SIDE_BY_SIDE:
             yield group
             group, size = [], 0
-        group.append(pair)
+        group.append(some)
         size += length
     if group:
         yield group
+
+
+def _length(prepared: Prepared) -> int:
+    return sum(len(passage.text) for passage in prepared.passages)
 
 
 def _add(seconds: dict[str, float], stage: str, more: float) -> None:

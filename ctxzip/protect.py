@@ -160,7 +160,7 @@ def _words(text: str, codes: CodeArray, kind: KindArray) -> IntArray:
     """Words that carry negation, exception, modality or number."""
     letter = kind == _LETTER
     inside = letter.copy()
-    inside[1:-1] |= letter[:-2] & letter[2:] & np.isin(codes[1:-1], _codes("'’"))
+    inside[1:-1] |= letter[:-2] & letter[2:] & _members("'’")[codes[1:-1]]
     edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
     start, end = edges[::2], edges[1::2]
     # First letter, last letter and length leave few candidates to be looked up as strings.
@@ -209,7 +209,7 @@ def _ids(codes: CodeArray, kind: KindArray, capital: BoolArray) -> IntArray:
     """
     digit = kind == _DIGIT
     inside = kind != _BREAK
-    inside[1:-1] |= digit[:-2] & digit[2:] & np.isin(codes[1:-1], _codes(",'’"))
+    inside[1:-1] |= digit[:-2] & digit[2:] & _members(",'’")[codes[1:-1]]
     edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
     start, end = edges[::2], edges[1::2]
     if not len(start):
@@ -225,8 +225,8 @@ def _ids(codes: CodeArray, kind: KindArray, capital: BoolArray) -> IntArray:
 def _code_marks(codes: CodeArray, kind: KindArray, capital: BoolArray) -> BoolArray:
     """Characters that tell code, an address or a path: snake_case, camelCase, a@b.c, a/b."""
     letter = kind == _LETTER
-    marks = np.isin(codes, _codes("_\\"))
-    marks[1:-1] |= letter[:-2] & letter[2:] & np.isin(codes[1:-1], _codes("@./:="))
+    marks = _members("_\\")[codes]
+    marks[1:-1] |= letter[:-2] & letter[2:] & _members("@./:=")[codes[1:-1]]
     marks[1:] |= letter[:-1] & ~capital[:-1] & capital[1:]
     marks[1:] |= (codes[:-1] == ord("/")) & letter[1:]
     return marks
@@ -249,6 +249,14 @@ def _character_table() -> tuple[KindArray, BoolArray]:
     for low, high in ((0x2E80, 0xA4D0), (0xF900, 0xFB00), (0xFF66, 0xFFA0)):
         kinds[low:high] = _BREAK
     return kinds, np.char.isupper(characters)
+
+
+@functools.cache
+def _members(characters: str) -> BoolArray:
+    """For each character of the basic plane, whether it is one of these."""
+    members = np.zeros(0x10000, np.bool_)
+    members[_codes(characters)] = True
+    return members
 
 
 @functools.cache

@@ -59,11 +59,8 @@ class LocalEngine:
             if self.workers == 1:
                 device = self.devices[0]
                 worker = Worker(task.settings, replace(resources, device=device), task.facts)
-                # Its networks run without Python's lock, so that a second shard can be prepared
-                # and selected from meanwhile. Elsewhere two threads would only stand in line.
-                side = 2 if task.settings.compressor in ("mini", "auto") else 1
-                with closing(worker), ThreadPoolExecutor(side, "ctxzip-worker") as threads:
-                    yield from _pump(threads, worker.run, shards, side + 1, stop)
+                with closing(worker), ThreadPoolExecutor(1, "ctxzip-worker") as threads:
+                    yield from _pump(threads, worker.run, shards, 2, stop)
             else:
                 yield from self._processes(begin, shards, stop)
         finally:

@@ -7,6 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,11 @@ _SAMPLES = 3
 _SAMPLE_CHARACTERS = 1200
 _QUARANTINED = 65_536  # characters of a record that are repeated in errors.jsonl
 _AT_ONCE = 400_000  # characters given to the compressor at once
+# The networks of these run without Python's lock, so that a second batch is prepared and chosen
+# from meanwhile. Elsewhere two threads would only stand in line.
+_OVERLAPPED = ("mini", "auto")
+_SIDE_BY_SIDE = 2
+_SHARE = 60_000  # characters of each of these batches
 # Wrong for every record alike, so the job must stop.
 _FATAL = (ModelError, MissingExtraError)
 
@@ -93,6 +99,9 @@ class Worker:
         facts = facts if facts is not None else settings.facts()
         # How records are read and written does not change what becomes of a text.
         self._salt = digest(facts, "fields", "format", "shard_bytes", "schema").encode()
+        self._threads: ThreadPoolExecutor | None = None
+        if settings.compressor in _OVERLAPPED and resources.threads != 1:
+            self._threads = ThreadPoolExecutor(_SIDE_BY_SIDE, "ctxzip-corpus")
         self._cache: ChunkCache | None = None
         if resources.cache is not None:
             self._cache = ChunkCache(Path(resources.cache), resources.cache_bytes)
@@ -105,6 +114,8 @@ class Worker:
 
     def close(self) -> None:
         """Release the model and the cache."""
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
         self._compressor.close()
         if self._cache is not None:
             self._cache.close()
@@ -186,9 +197,15 @@ class Worker:
         for key, value in known.items():
             done[key] = _Chunk.unpack(value, distinct[key][name])
         todo = [key for key in distinct if key not in done]
-        for group in _groups(todo, [len(distinct[key][name]) for key in todo]):
-            documents = [Document(distinct[k][name], title=self._title(distinct[k])) for k in group]
-            fresh = dict(zip(group, self._compress(documents), strict=True))
+        most = _AT_ONCE if self._threads is None else _SHARE
+        groups = list(_groups(todo, [len(distinct[key][name]) for key in todo], most))
+        batches = [
+            [Document(distinct[k][name], title=self._title(distinct[k])) for k in group]
+            for group in groups
+        ]
+        found = map if self._threads is None else self._threads.map
+        for group, chunks in zip(groups, found(self._compress, batches), strict=True):
+            fresh = dict(zip(group, chunks, strict=True))
             done.update(fresh)
             if self._cache is not None:
                 self._cache.put(
@@ -243,11 +260,11 @@ def _chunk(compression: Compression) -> _Chunk:
     )
 
 
-def _groups(keys: Sequence[bytes], sizes: Sequence[int]) -> Iterator[list[bytes]]:
+def _groups(keys: Sequence[bytes], sizes: Sequence[int], most: int) -> Iterator[list[bytes]]:
     group: list[bytes] = []
     held = 0
     for key, size in zip(keys, sizes, strict=True):
-        if group and held + size > _AT_ONCE:
+        if group and held + size > most:
             yield group
             group, held = [], 0
         group.append(key)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -22,11 +22,10 @@ from ctxzip.backends.wordpieces import load_tokenizer
 from ctxzip.score import features
 from ctxzip.score.base import ScoreRequest, UnitScores, WordRequest
 from ctxzip.score.combiner import Combiner, combine, combiner_of
-from ctxzip.score.lexical import LexicalIndex
 from ctxzip.score.lexical import index_request as read_words
 from ctxzip.score.redundancy import repeats
 from ctxzip.score.windows import Float32Array, Tokenize, Window, question, windows
-from ctxzip.units import FloatArray, IntArray, Words, split_like
+from ctxzip.units import BoolArray, FloatArray, IntArray, Words, split_like
 
 __all__ = ["Encoder", "Mini", "MiniScorer", "load", "read_request"]
 
@@ -55,10 +54,17 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _State:
-    """What is handed back for the words of a request."""
+    """What is handed back for the words of a request.
+
+    Attributes:
+        windows: of each passage.
+        logits: log-odds of each unit of each passage, added to those of its words.
+        keep: keep logits of windows, by passage and index, as far as they were read.
+    """
 
     windows: tuple[list[Window], ...]
     logits: tuple[FloatArray, ...]
+    keep: dict[tuple[int, int], Float32Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +222,7 @@ class MiniScorer:
         ids = []
         for one in asked:
             state, place = _to_read(one.scores, one.words)
-            ids += [state.windows[p][w].ids for p, w in place]
+            ids += [state.windows[p][w].ids for p, w in place if (p, w) not in state.keep]
         with self._encoder.in_use():
             self._ahead(self._encoder.keep, ids)
 
@@ -225,12 +231,15 @@ class MiniScorer:
     ) -> list[FloatArray]:
         """Keep log-odds of each word, plus those of its unit: its relevance, or its repetition."""
         state, place = _to_read(scores, words)
-        read: list[list[tuple[Window, Float32Array]]] = [[] for _ in words]
+        known = dict(state.keep)
+        todo = [at for at in place if at not in known]
         with self._encoder.in_use():
-            found = list(self._encoder.keep([state.windows[p][w].ids for p, w in place]))
-        for i, logits in sorted(found, key=lambda pair: pair[0]):
-            window = state.windows[place[i][0]][place[i][1]]
-            read[place[i][0]].append((window, logits[window.body : -1]))
+            for i, logits in self._encoder.keep([state.windows[p][w].ids for p, w in todo]):
+                known[todo[i]] = logits
+        read: list[list[tuple[Window, Float32Array]]] = [[] for _ in words]
+        for p, w in place:
+            window = state.windows[p][w]
+            read[p].append((window, known[p, w][window.body : -1]))
         result = []
         for some, parts, logit in zip(words, read, state.logits, strict=True):
             value = _word_logits(some, parts)
@@ -315,18 +324,18 @@ class MiniScorer:
         place = [(p, w) for p, some in enumerate(cut) for w in range(len(some))]
         total = [np.zeros(len(p.units)) for p in request.passages]
         count = [np.zeros(len(p.units)) for p in request.passages]
+        known: dict[tuple[int, int], Float32Array] = {}
         for i, logits in self._encoder.keep([cut[p][w].ids for p, w in place]):
             p, w = place[i]
+            known[p, w] = logits
             window = cut[p][w]
             np.add.at(total[p], window.unit, sigmoid(logits[window.body : -1].astype(np.float64)))
             np.add.at(count[p], window.unit, 1)
         scores = [t / np.maximum(c, 1) for t, c in zip(total, count, strict=True)]
-        index: LexicalIndex = read_words(request)
-        repeated = repeats(index.term, index.unit, len(index.length), index.telling)
-        flags = split_like(repeated, scores)
+        flags = split_like(_repeated(request, cut), scores)
         units = tuple(s * np.where(f, _REPEATED, 1.0) for s, f in zip(scores, flags, strict=True))
         logits_of = tuple(np.where(f, _DROPPED, 0.0) for f in flags)
-        return UnitScores(units, None, _State(tuple(cut), logits_of))
+        return UnitScores(units, None, _State(tuple(cut), logits_of, known))
 
     def warmup(self) -> None:
         """Load the networks."""
@@ -349,6 +358,26 @@ def _to_read(scores: UnitScores, words: Sequence[Words]) -> tuple[_State, list[t
         for w, window in enumerate(some)
         if len(wanted[p]) and np.isin(window.unit, wanted[p]).any()
     ]
+
+
+def _repeated(request: ScoreRequest, cut: Sequence[list[Window]]) -> BoolArray:
+    """Which units say again what an earlier one said, bool, shape (n,)."""
+    first = np.cumsum([0, *(len(p.units) for p in request.passages)])
+    none = np.zeros(int(first[-1]), bool)
+    read = [
+        (w.ids[w.body : -1], w.unit + at)
+        for at, some in zip(first[:-1], cut, strict=True)
+        for w in some
+    ]
+    if not read:
+        return none
+    # Most texts repeat nothing, and their tokens tell that sooner than their words.
+    ids, unit = (np.concatenate(column) for column in zip(*read, strict=True))
+    every = np.zeros(int(ids.max()) + 1, bool)
+    if not repeats(ids, unit, len(none), every, similarity=0.6).any():
+        return none
+    index = read_words(request)
+    return repeats(index.term, index.unit, len(none), index.telling)
 
 
 def _asks(request: ScoreRequest) -> bool:

@@ -37,6 +37,7 @@ _COMMON = {
     "sv": "och att det som en på är av för med den till inte ett har de om var sig från",
 }
 _WORDS = {name: frozenset(words.split()) for name, words in _COMMON.items()}
+_ANY = frozenset().union(*_WORDS.values())
 _TOKEN = re.compile(r"[^\W\d_]+")
 
 
@@ -49,7 +50,7 @@ def guess(text: str) -> str:
         if counts[name] * 4 > len(sample):
             # Japanese may hold more Chinese characters than its own.
             return "ja" if name == "zh" and counts["ja"] * 20 > counts["zh"] else name
-    tokens = _TOKEN.findall(sample.lower())
+    tokens = [token for token in _TOKEN.findall(sample.lower()) if token in _ANY]
     hits = {name: sum(token in words for token in tokens) for name, words in _WORDS.items()}
     name = max(hits, key=hits.__getitem__)
     return name if hits[name] > max(2, hits["en"]) else "en"

@@ -19,8 +19,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -73,7 +75,11 @@ def workplace() -> Iterator[Path]:
 
 
 def mini(texts: list[str], repeats: int) -> None:
-    """Tokens a second of the whole path beside those of the two networks alone."""
+    """Tokens a second of the whole path beside those of the two networks alone.
+
+    Once as a user has it, by the clock and with every core; once by the processor time of one
+    thread, which other processes disturb less.
+    """
     found = bundle.read(bundle.find("mini"))
     tokenize = load_tokenizer(found.tokenizer)
     ids = [
@@ -82,13 +88,10 @@ def mini(texts: list[str], repeats: int) -> None:
         for window in windows(Passage(Document(text), text, split(text)), tokenize)
     ]
     tokens = sum(map(len, ids))
-    print(
-        f"mini: {len(ids)} windows, {tokens} of the model's tokens; processor seconds, one thread"
-    )
-    trunk = onnx._load(found.folder / found.networks["trunk"], 1)
-    keep = onnx._load(found.folder / found.networks["keep"], 1)
+    print(f"mini: {len(ids)} windows, {tokens} of the model's tokens")
+    networks = [found.folder / found.networks[name] for name in ("trunk", "keep")]
 
-    def bare(most: int) -> float:
+    def bare(most: int, sessions: list[Any]) -> None:
         order = np.argsort([len(one) for one in ids], kind="stable")
         batches, batch = [], []
         for i in order.tolist():
@@ -97,35 +100,49 @@ def mini(texts: list[str], repeats: int) -> None:
                 batch = []
             batch.append(ids[i])
         batches.append(onnx._pad_ids(batch))
-        begun = time.process_time()
+        trunk, keep = sessions
         for rows, mask in batches:
             states = trunk.run(None, {"ids": rows, "mask": mask})[0]
             keep.run(None, {"states": states, "mask": mask})
-        return time.process_time() - begun
 
-    def ours(folder: Path) -> float:
-        begun = time.process_time()
+    def ours(folder: Path, threads: int | None) -> None:
         settings = Settings(ratio=0.5, compressor="mini")
-        job.compress([str(folder / "in.jsonl")], folder / "out", settings,
-                     resources=Resources(threads=1, cache=str(folder / "cache")))  # fmt: skip
-        spent = time.process_time() - begun
+        resources = Resources(threads=threads, cache=str(folder / "cache"))
+        job.compress([str(folder / "in.jsonl")], folder / "out", settings, resources=resources)
         shutil.rmtree(folder / "out")
         (folder / "cache").unlink()
-        return spent
 
-    sizes = (512, 1024, 2048, 4096)
+    def seconds(clock: Callable[[], float], work: Callable[[], None]) -> float:
+        begun = clock()
+        work()
+        return clock() - begun
+
+    sizes = (512, 1024, 2048)
     with workplace() as folder:
         write(folder / "in.jsonl", texts)
-        ours(folder)  # loads the model
-        # One after the other in turn, so that another process beside disturbs all alike.
-        rounds = [([bare(size) for size in sizes], ours(folder)) for _ in range(repeats)]
-    medians = [statistics.median(r[0][k] for r in rounds) for k in range(len(sizes))]
-    for size, seconds in zip(sizes, medians, strict=True):
-        print(f"bare session, batches of {size:5} tokens: {tokens / seconds:8,.0f} tokens/s")
-    whole = statistics.median(r[1] for r in rounds)
-    print(f"ctxzip corpus compress:              {tokens / whole:8,.0f} tokens/s")
-    share = statistics.median(min(r[0]) / r[1] for r in rounds)
-    print(f"share of the best bare session:      {share:8.1%}")
+        ours(folder, 1)  # loads the model
+        for label, threads, clock in (
+            ("clock, all cores", None, time.perf_counter),
+            ("processor time, one thread", 1, time.process_time),
+        ):
+            sessions = [onnx._load(path, threads or onnx._processors()) for path in networks]
+            # One after the other in turn, so that another process beside disturbs all alike.
+            rounds = [
+                [
+                    *(seconds(clock, partial(bare, size, sessions)) for size in sizes),
+                    seconds(clock, partial(ours, folder, threads)),
+                ]
+                for _ in range(repeats)
+            ]
+            *rates, whole = (
+                tokens / statistics.median(column) for column in zip(*rounds, strict=True)
+            )
+            print(f"{label}:")
+            for size, rate in zip(sizes, rates, strict=True):
+                print(f"  bare session, batches of {size:4} tokens: {rate:8,.0f} tokens/s")
+            print(f"  ctxzip corpus compress:             {whole:8,.0f} tokens/s")
+            share = statistics.median(min(r[:-1]) / r[-1] for r in rounds)
+            print(f"  share of the best bare session:     {share:8.1%}", flush=True)
 
 
 def timed(arguments: list[str]) -> float:
