@@ -28,6 +28,7 @@ HEADS = {
     "sentence": ("AutoModelForSequenceClassification", "ForSequenceClassification", "logits"),
     "embedding": ("AutoModel", "", "last_hidden_state"),
 }
+_BLOCK = 32  # weights that share a scale in int8
 # Largest difference that rounding may make; int8 is judged by decisions, not by this.
 _TOLERANCE = 1e-3
 
@@ -101,7 +102,7 @@ def export(model: str, head: str, output: Path, *, int8: bool = False) -> Export
         folder.mkdir()
         write_onnx(source.model, field, folder / "model.onnx")
         if int8:
-            quantise(folder / "model.onnx")
+            quantise(folder / "model.onnx", _BLOCK)
         window = source.frame.window
         if pooling is not None and pooling.window:
             window = min(window, pooling.window)

@@ -1,6 +1,6 @@
 """Weights in 8 bits against float32: how many word decisions at rate 0.5 are the same.
 
-    python -m tests.benchmarks.int8 [--mini BUNDLE] [--layers 12] [--hidden 768] [--text FILE ...]
+    python -m tests.benchmarks.int8 [--mini BUNDLE] [--layers 12] [--hidden 768] [--spread 0.04] [--text FILE ...]
 
 BUNDLE is mini in float32 (``python models/mini/export.py --float32 ... --out BUNDLE``); it is held
 against the shipped one. The other model is a BERT of mBERT's size with random weights, exported by
@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--mini", type=Path)
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--hidden", type=int, default=768)
-    parser.add_argument("--spread", type=float, default=0.06, help="deviation of the weights")
+    parser.add_argument("--spread", type=float, default=0.04, help="deviation of the weights")
     parser.add_argument("--text", type=Path, nargs="*", default=[])
     arguments = parser.parse_args()
     texts = passages(arguments.text)
