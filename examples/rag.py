@@ -172,7 +172,7 @@ def main() -> None:
             begun = time.perf_counter()
             answer = read(PROMPT.format(context, question)).strip() if read else context
             total = seconds + time.perf_counter() - begun
-            found = expected.lower() in " ".join(answer.lower().split())
+            found = "".join(expected.lower().split()) in "".join(answer.lower().split())
             hits[i] += found
             said = " ".join(answer.split())[:70] if read else f"answer in the context: {found}"
             print(f"  {name:<7}{tokens:>6} tokens{total:>8.2f} s   {said}")

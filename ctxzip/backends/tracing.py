@@ -60,9 +60,10 @@ def quantise(path: Path, block: int | None = None) -> None:
     """Store the matrices of an ONNX file as int8 with a float32 scale per output channel.
 
     Symmetric and rounded to nearest; embeddings have a scale per row. With ``block``, matrices have
-    a scale per output channel and so many inputs: an eighth larger, and closer to float32. Only the storage is 8 bits
-    wide: matrices are expanded when the file is loaded and activations stay float32, so what a text
-    gets does not depend on its batch, as it would with dynamic quantisation of activations.
+    a scale per output channel and so many inputs: an eighth larger, and closer to float32. Only the
+    storage is 8 bits wide: matrices are expanded when the file is loaded and activations stay
+    float32, so what a text gets does not depend on its batch, as it would with dynamic quantisation
+    of activations.
     """
     onnx = require("onnx", "export")
     helper, numpy_helper = onnx.helper, onnx.numpy_helper

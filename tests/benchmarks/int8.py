@@ -1,12 +1,15 @@
 """Weights in 8 bits against float32: how many word decisions at rate 0.5 are the same.
 
-    python -m tests.benchmarks.int8 [--mini BUNDLE] [--layers 12] [--hidden 768] [--spread 0.04] [--text FILE ...]
+    python -m tests.benchmarks.int8 [--mini BUNDLE] [--layers 12] [--hidden 768] [--spread 0.04]
+        [--text FILE ...]
 
 BUNDLE is mini in float32 (``python models/mini/export.py --float32 ... --out BUNDLE``); it is held
 against the shipped one. The other model is a BERT of mBERT's size with random weights, exported by
 ``ctxzip export --head token`` with and without ``--int8`` and run as ``llmlingua2``. Its tokenizer
 is trained on the text. The text is that of the examples, or FILEs, in passages of about 150 words.
-Needs torch, transformers and onnx for the second model.
+The deviation of the random weights is about that of the trained ones (0.04); the wider, the more
+chaotic the model, and the larger what rounding does. Needs torch, transformers and onnx for the
+second model.
 """
 
 from __future__ import annotations
