@@ -23,6 +23,7 @@ class Recorder:
     """The lexical compressor, with a diary of its batches."""
 
     name = "recorder"
+    side_by_side = True
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.inner = load("lexical")
@@ -91,7 +92,30 @@ def test_two_free_threads_share_what_is_queued() -> None:
     tickets = lane.submit(asked, patient=True, then=itself)
     together = [ticket.future.result(10) for ticket in tickets]
     assert together == load("lexical").compress_many(asked)
-    assert recorder.batches == [8, 8]
+    assert recorder.batches == [4, 4, 4, 4]
+
+
+def test_what_only_takes_turns_at_the_interpreter_gets_one_batch() -> None:
+    recorder = Recorder(0.1)
+    recorder.side_by_side = False
+    lane = Lane(recorder, Options(), 0.3)
+    asked = [request(f"{TEXT} Line {i} has {i * 7} bolts.") for i in range(16)]
+    lane.submit(asked[:1], patient=False, then=itself)[0].future.result(10)
+    tickets = lane.submit(asked, patient=True, then=itself)
+    assert [t.future.result(10) for t in tickets] == load("lexical").compress_many(asked)
+    assert recorder.batches == [1, 16]
+
+
+def test_a_huge_request_does_not_hold_up_a_small_one() -> None:
+    hanging = Hanging()
+    hanging.side_by_side = False
+    lane = Lane(hanging, Options(), 0.0)
+    huge = lane.submit([request()], patient=False, then=itself)
+    wait_until(lambda: len(hanging.batches) == 1)
+    small = lane.submit([request()], patient=False, then=itself)
+    wait_until(lambda: len(hanging.batches) == 2)
+    hanging.go.set()
+    assert huge[0].future.result(10) == small[0].future.result(10)
 
 
 def test_a_request_in_a_hurry_does_not_wait_for_the_window() -> None:

@@ -18,6 +18,7 @@ import argparse
 import ast
 import importlib.util
 import random
+import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -188,8 +189,8 @@ def speed() -> None:
             print("  ", stages, result.tokens_before, "->", result.tokens_after, "tokens")
 
 
-def cost(folder: Path, reference: Path, least: int) -> None:
-    """Print tokens read and seconds, ours and the reference's, on one file."""
+def cost(folder: Path, reference: Path, least: int, files: int) -> None:
+    """Print tokens read and seconds, ours and the reference's, on some files."""
     from ctxzip.backends.likelihood import TorchLikelihood
     from ctxzip.backends.pytorch import Placement
     from ctxzip.backends.pytorch_lm import CausalModel
@@ -197,30 +198,36 @@ def cost(folder: Path, reference: Path, least: int) -> None:
     from ctxzip.score.perplexity import PerplexityCode
     from tests.parity.make_canonical_code import published
 
-    case = cases(PACKAGES, 1, seed=7, keep=False, sizes=(least, least + 400))[0]
-    text = "\n".join(document.text for document in case.documents)
-    # A question as people ask it. Behind every part both read all of it, so with a long one both
-    # read little else.
-    question = case.question.split("\n\n")[0]
     model = TorchLikelihood(CausalModel(str(folder), Placement(device="cpu", dtype="float32")))
     scorer = PerplexityCode(lambda: model)
     compressor = CodeCompressor("longcodezip", scorer, settings=LongCodeZip(scorer="perplexity"))
-    before, begun = model.tokens_read, time.perf_counter()
-    result = ctxzip.compress(
-        [Document(text, id="a.py")], 0.5, query=question, compressor=compressor
-    )
-    assert result.tokens_after <= result.ceiling
-    ours = (model.tokens_read - before, time.perf_counter() - begun)
-    print(f"{question!r}: {result.tokens_before} tokens -> {result.tokens_after}")
-    print(f"ctxzip: {ours[0]:,} tokens through the model, {ours[1]:.1f} s", flush=True)
     zip_, read = published(reference, folder)
-    begun = time.perf_counter()
-    zip_.compress_code_file(text, query=question, rate=0.5)
-    theirs = (sum(read), time.perf_counter() - begun)
-    print(f"reference: {theirs[0]:,} tokens in {len(read)} calls, {theirs[1]:.1f} s")
-    print(
-        f"{theirs[0] / ours[0]:.1f} times fewer tokens, {theirs[1] / ours[1]:.1f} times less time"
-    )
+    ratios = []
+    for case in cases(PACKAGES, files, seed=7, keep=False, sizes=(least, least + 400)):
+        text = "\n".join(document.text for document in case.documents)
+        # A question as people ask it. Behind every part both read all of it, so with a long one
+        # both read little else.
+        question = case.question.split("\n\n")[0]
+        before, begun = model.tokens_read, time.perf_counter()
+        result = ctxzip.compress(
+            [Document(text, id="a.py")], 0.5, query=question, compressor=compressor
+        )
+        assert result.tokens_after <= result.ceiling
+        ours = (model.tokens_read - before, time.perf_counter() - begun)
+        print(f"{question!r}: {result.tokens_before} tokens -> {result.tokens_after}")
+        print(f"ctxzip: {ours[0]:,} tokens through the model, {ours[1]:.1f} s", flush=True)
+        read.clear()
+        begun = time.perf_counter()
+        zip_.compress_code_file(text, query=question, rate=0.5)
+        theirs = (sum(read), time.perf_counter() - begun)
+        print(f"reference: {theirs[0]:,} tokens in {len(read)} calls, {theirs[1]:.1f} s")
+        ratios.append((theirs[0] / ours[0], theirs[1] / ours[1]))
+        print(
+            f"{ratios[-1][0]:.1f} times fewer tokens, {ratios[-1][1]:.1f} times less time",
+            flush=True,
+        )
+    fewer, faster = map(statistics.median, zip(*ratios, strict=True))
+    print(f"medians: {fewer:.1f} times fewer tokens, {faster:.1f} times less time")
 
 
 def main() -> None:
@@ -237,6 +244,7 @@ def main() -> None:
     parser.add_argument("--shortlist", type=float)
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--cost", type=Path, metavar="FOLDER")
+    parser.add_argument("--files", type=int, default=3, help="of --cost")
     parser.add_argument("--reference", type=Path)
     arguments = parser.parse_args()
     if arguments.speed:
@@ -244,7 +252,7 @@ def main() -> None:
     if arguments.cost is not None:
         if arguments.reference is None:
             sys.exit("--cost needs --reference")
-        return cost(arguments.cost, arguments.reference, 2700)
+        return cost(arguments.cost, arguments.reference, 2700, arguments.files)
     asked = cases(
         arguments.packages.split(","), arguments.questions, seed=arguments.seed,
         keep=arguments.keep_docstrings, sizes=tuple(arguments.sizes),

@@ -173,3 +173,54 @@ def test_a_number_tells_which_of_many_like_sentences_is_meant():
     for asked in (3, 57, 118):
         result = ctxzip.compress(text, 0.1, query=f"What of pump {asked}?", compressor="mini")
         assert f"Pump {asked} was serviced" in result.text
+
+
+def counted(compressor):
+    """The shapes of what goes through each network of a compressor."""
+    encoder, seen = compressor.scorer._encoder, []
+    run = encoder._run
+
+    def watch(name, **inputs):
+        seen.append((name, next(iter(inputs.values())).shape[:2]))
+        return run(name, **inputs)
+
+    encoder._run = watch
+    return seen
+
+
+def asked(texts, query, ratio):
+    return [ctxzip.Request((Document(t),), query, ctxzip.Budget(ratio=ratio)) for t in texts]
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 2**16])
+def test_without_a_query_every_window_is_read_once(cache_bytes):
+    settings = mini.Mini(threads=1, cache_bytes=cache_bytes)
+    compressor = ctxzip.load("mini", settings=settings)
+    seen = counted(compressor)
+    texts = [
+        f"Pump {i} was replaced in May. The new one is louder than pump {i}." for i in range(9)
+    ]
+    results = compressor.compress_many(asked(texts, None, 0.5))
+    assert all(0 < r.tokens_after <= r.ceiling for r in results)
+    rows = {name: sum(shape[0] for n, shape in seen if n == name) for name in ("trunk", "keep")}
+    assert rows == {"trunk": 9, "keep": 9}
+
+
+def test_words_of_several_requests_are_read_together():
+    texts = [
+        f"The feed pump P-{i} was taken out of service on 3 March when it shook at night."
+        f" Crew {i} replaced the bearing on 5 March and the pump went back into service at 14:20."
+        f" It must not be run above 2,950 rpm until somebody has measured alignment {i} again."
+        for i in range(6)
+    ]
+    query = "When did the pump go back into service?"
+    options = Options(granularity="word")
+    alone = ctxzip.load("mini", settings=mini.Mini(threads=1, cache_bytes=0), options=options)
+    expected = [alone.compress_many([one])[0] for one in asked(texts, query, 0.6)]
+    together = ctxzip.load("mini", settings=mini.Mini(threads=1), options=options)
+    seen = counted(together)
+    found = together.compress_many(asked(texts, query, 0.6))
+    assert [one.text for one in found] == [one.text for one in expected]
+    read = [shape for name, shape in seen if name == "keep"]
+    assert read
+    assert len(read) < sum(shape[0] for shape in read)
