@@ -406,18 +406,42 @@ def plot(found: Sequence[Row], ratio: float, path: Path) -> None:
 
     mpl.rcParams["svg.hashsalt"] = "ctxzip"
     figure, axes = plt.subplots(figsize=(8, 4.6), layout="constrained")
-    for row in (r for r in found if not r.peer.random):
+    shown = [row for row in found if not row.peer.random]
+    for row in shown:
         ours = row.peer.environment is None
         axes.scatter(row.seconds * 1000, row.recall, color="#0b5cad" if ours else "#9a5b00",
                      marker="o" if ours else "s", zorder=3)  # fmt: skip
-        axes.annotate(row.peer.name, (row.seconds * 1000, row.recall), fontsize=8,
-                      xytext=(5, 4), textcoords="offset points")  # fmt: skip
     axes.set_xscale("log")
-    axes.set_ylim(0, 1.03)
+    axes.set_ylim(-0.05, 1.05)
     axes.set_xlabel("milliseconds per request (median)")
     axes.set_ylabel(f"evidence recall at {ratio:.0%} of the tokens")
     axes.grid(alpha=0.3)
+    label(axes, [(row.peer.name, row.seconds * 1000, row.recall) for row in shown])
     figure.savefig(path, metadata={"Date": None})
+
+
+def label(axes: Any, points: Sequence[tuple[str, float, float]]) -> None:
+    """Write a name beside each point, where it covers neither a point, nor a name, nor the edge."""
+    from matplotlib.transforms import Bbox
+
+    axes.figure.draw_without_rendering()
+    frame = axes.get_window_extent()
+    centres = [axes.transData.transform((x, y)) for _, x, y in points]
+    taken = [Bbox.from_extents(x - 4, y - 4, x + 4, y + 4) for x, y in centres]
+    for name, x, y in points:
+        for side, dx, dy in (("left", 6, 3), ("right", -6, 3), ("left", 6, -9), ("right", -6, -9)):
+            text = axes.annotate(name, (x, y), fontsize=8, ha=side, xytext=(dx, dy),
+                                 textcoords="offset points")  # fmt: skip
+            box = text.get_window_extent()
+            inside = frame.x0 < box.x0 and box.x1 < frame.x1
+            if inside and not any(box.overlaps(other) for other in taken):
+                break
+            text.remove()
+        else:
+            text = axes.annotate(name, (x, y), fontsize=8, xytext=(6, 3),
+                                 textcoords="offset points")  # fmt: skip
+            box = text.get_window_extent()
+        taken.append(box)
 
 
 def into_readme(text: str) -> None:
