@@ -1,4 +1,4 @@
-"""What every extractive compressor shares: one request is a batch of one."""
+"""What compressors share: one request is a batch of one."""
 
 from __future__ import annotations
 

@@ -17,16 +17,15 @@ from typing import Literal
 
 from ctxzip import tokens
 from ctxzip.api import compressor_of, options_of
+from ctxzip.base import BatchCompressor
 from ctxzip.batching import Lane, LaneBusyError, Ticket, lane_of
 from ctxzip.errors import BudgetError, CtxzipError, InputError
 from ctxzip.events import Hook, emit, event_of
 from ctxzip.pipeline import Pipeline
 from ctxzip.types import (
-    Budget,
     CompressedDocument,
     Compression,
     Compressor,
-    Document,
     Options,
     Request,
     Span,
@@ -63,7 +62,7 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class Guard:
+class Guard(BatchCompressor):
     """A :class:`~ctxzip.Compressor` around another, with a time limit and a fallback.
 
     It holds no thread and no lock of its own, so it can be copied and pickled.
@@ -107,17 +106,6 @@ class Guard:
     def check(self) -> None:
         """Raise now what a wrong name or a missing package would raise at the first call."""
         compressor_of(self.compressor, self.options)
-
-    def compress(
-        self,
-        documents: Sequence[Document],
-        *,
-        query: str | None = None,
-        budget: Budget | None = None,
-    ) -> Compression:
-        """Compress one request."""
-        request = Request(tuple(documents), query, budget if budget is not None else Budget())
-        return self.run([request])[0].compression
 
     def compress_many(self, requests: Sequence[Request]) -> list[Compression]:
         """Compress several requests, each with its own fate."""

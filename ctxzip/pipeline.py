@@ -11,7 +11,7 @@ of the units that would come next are scored and the most telling of them fill w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TypeAlias
@@ -27,7 +27,7 @@ from ctxzip.prepare import Prepared, prepare
 from ctxzip.score.base import ReadsAhead, Scorer, ScoreRequest, UnitScores, WordRequest
 from ctxzip.select import Candidates
 from ctxzip.types import Compression, Granularity, Options, Request
-from ctxzip.units import FloatArray
+from ctxzip.units import FloatArray, runs
 
 __all__ = ["Pipeline", "Policy"]
 
@@ -93,7 +93,8 @@ class Pipeline(BatchCompressor):
         alike: dict[object, list[int]] = {}
         for i in todo:
             alike.setdefault(_scored_as(prepared[i]), []).append(i)
-        for group in _groups(list(alike.values()), prepared):
+        # What a model read of a group is in memory until it is used.
+        for group in runs(alike.values(), lambda some: _length(prepared[some[0]]), _SIDE_BY_SIDE):
             for i, result in self._group(group, prepared).items():
                 done[i] = result
         return [result for result in done if result is not None]
@@ -221,21 +222,6 @@ class Pipeline(BatchCompressor):
                     path.append("words of the next best units, in the room that was left")
             chosen = finer if finer is not None else chosen
         return chosen, tuple(path)
-
-
-def _groups(alike: Sequence[list[int]], prepared: Sequence[Prepared]) -> Iterator[list[list[int]]]:
-    """Requests in runs of bounded size: what a model read of them is in memory until it is used."""
-    group: list[list[int]] = []
-    size = 0
-    for some in alike:
-        length = _length(prepared[some[0]])
-        if group and size + length > _SIDE_BY_SIDE:
-            yield group
-            group, size = [], 0
-        group.append(some)
-        size += length
-    if group:
-        yield group
 
 
 def _length(prepared: Prepared) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import pairwise
@@ -24,12 +24,14 @@ __all__ = [
     "Words",
     "distinct",
     "overlapping",
+    "runs",
     "split_like",
 ]
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 _Any = TypeVar("_Any", bound=np.generic)
+_Item = TypeVar("_Item")
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 
@@ -166,6 +168,21 @@ def split_like(array: npt.NDArray[_Any], parts: Sequence[Sized]) -> list[npt.NDA
     for part in parts:
         edges.append(edges[-1] + len(part))
     return [array[a:b] for a, b in pairwise(edges)]
+
+
+def runs(items: Iterable[_Item], size: Callable[[_Item], int], most: int) -> Iterator[list[_Item]]:
+    """Neighbours in lists whose sizes sum to at most ``most``; a larger item stands alone."""
+    run: list[_Item] = []
+    held = 0
+    for item in items:
+        length = size(item)
+        if run and held + length > most:
+            yield run
+            run, held = [], 0
+        run.append(item)
+        held += length
+    if run:
+        yield run
 
 
 def overlapping(units: Units, spans: IntArray) -> BoolArray:

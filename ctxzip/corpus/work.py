@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from ctxzip.corpus.shards import Place, Shard, rows_of
 from ctxzip.errors import CtxzipError, InputError, MissingExtraError, ModelError
 from ctxzip.provenance import KEY, Node, traced
 from ctxzip.types import Compression, Document, Request, check_text
+from ctxzip.units import runs
 
 __all__ = ["BINS", "Result", "Worker"]
 
@@ -198,7 +199,7 @@ class Worker:
             done[key] = _Chunk.unpack(value, distinct[key][name])
         todo = [key for key in distinct if key not in done]
         most = _AT_ONCE if self._threads is None else _SHARE
-        groups = list(_groups(todo, [len(distinct[key][name]) for key in todo], most))
+        groups = list(runs(todo, lambda key: len(distinct[key][name]), most))
         batches = [
             [Document(distinct[k][name], title=self._title(distinct[k])) for k in group]
             for group in groups
@@ -258,19 +259,6 @@ def _chunk(compression: Compression) -> _Chunk:
         compression.compressor,
         list(compression.notes),
     )
-
-
-def _groups(keys: Sequence[bytes], sizes: Sequence[int], most: int) -> Iterator[list[bytes]]:
-    group: list[bytes] = []
-    held = 0
-    for key, size in zip(keys, sizes, strict=True):
-        if group and held + size > most:
-            yield group
-            group, held = [], 0
-        group.append(key)
-        held += size
-    if group:
-        yield group
 
 
 @dataclass(slots=True)

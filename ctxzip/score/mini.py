@@ -25,7 +25,7 @@ from ctxzip.score.combiner import Combiner, combine, combiner_of
 from ctxzip.score.lexical import index_request as read_words
 from ctxzip.score.redundancy import repeats
 from ctxzip.score.windows import Float32Array, Tokenize, Window, question, windows
-from ctxzip.units import BoolArray, FloatArray, IntArray, Words, split_like
+from ctxzip.units import BoolArray, FloatArray, IntArray, Words, runs, split_like
 
 __all__ = ["Encoder", "Mini", "MiniScorer", "load", "read_request"]
 
@@ -185,7 +185,7 @@ class MiniScorer:
 
     def _units(self, requests: Sequence[ScoreRequest]) -> list[UnitScores]:
         result: list[UnitScores] = []
-        for group in _groups(requests):
+        for group in runs(requests, _length, _AHEAD):
             cuts = [[windows(p, self._tokenize) for p in request.passages] for request in group]
             if len(group) > 1:
                 self._read_ahead(group, cuts)
@@ -384,19 +384,8 @@ def _asks(request: ScoreRequest) -> bool:
     return bool(request.query and request.query.strip())
 
 
-def _groups(requests: Sequence[ScoreRequest]) -> Iterator[list[ScoreRequest]]:
-    """Requests in runs whose text the encoder can remember until it is used."""
-    group: list[ScoreRequest] = []
-    size = 0
-    for request in requests:
-        length = sum(len(passage.text) for passage in request.passages)
-        if group and size + length > _AHEAD:
-            yield group
-            group, size = [], 0
-        group.append(request)
-        size += length
-    if group:
-        yield group
+def _length(request: ScoreRequest) -> int:
+    return sum(len(passage.text) for passage in request.passages)
 
 
 def _word_logits(words: Words, read: Sequence[tuple[Window, Float32Array]]) -> FloatArray:
