@@ -143,8 +143,11 @@ def _verdict(reference: Reference, context: _Context, reduce_rate: float, stays:
         for one in readings
     ]
     nothing = np.zeros(0, np.int64)
+    spelled = [word for one in readings for word in one.words]
+    if "▁" in "".join(spelled):
+        spelled = [word.lstrip("▁") for word in spelled]
     return Verdict(
-        words=tuple(word.lstrip("▁") for one in readings for word in one.words),
+        words=tuple(spelled),
         labels=np.concatenate([nothing.astype(bool), *labels]),
         probability=np.concatenate([np.zeros(0), *(one.plain for one in readings)]),
         start=np.concatenate([nothing, *(one.start for one in readings)]),

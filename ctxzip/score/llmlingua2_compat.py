@@ -15,7 +15,8 @@ import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import lru_cache
+from functools import cache, lru_cache, partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -48,10 +49,33 @@ class _Piece(NamedTuple):
 
     special: bool
     begins: bool
+    raised: bool
     shown: str
     bare: str
-    forced: bool
-    digit: bool
+
+
+class _Pieces:
+    """The pieces of the vocabulary by id, each looked at when it first comes up.
+
+    Args:
+        size: one more than the largest id.
+        look: makes a piece of an id.
+    """
+
+    def __init__(self, size: int, look: Callable[[int], _Piece]) -> None:
+        self._look = look
+        self._known = np.zeros(size, bool)
+        self._flags = np.zeros((3, size), bool)
+        self._texts = np.empty((2, size), object)
+
+    def of(self, ids: IntArray) -> tuple[BoolArray, npt.NDArray[np.object_]]:
+        """Special, begins, raised of each id, bool, (3, n); how it is shown and bare, (2, n)."""
+        for i in np.unique(ids[~self._known[ids]]).tolist():
+            piece = self._look(i)
+            self._flags[:, i] = piece[:3]
+            self._texts[:, i] = piece[3:]
+            self._known[i] = True
+        return self._flags[:, ids], self._texts[:, ids]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,15 +84,15 @@ class Chunk:
 
     Attributes:
         surface: tokens of the source that it was cut from.
-        tokens: names of the ids that they come to when the detokenized chunk is tokenized again,
-            without ``[CLS]`` and ``[SEP]``.
+        tokens: what they come to when the detokenized chunk is tokenized again, without ``[CLS]``
+            and ``[SEP]``, int64, shape (tokens,).
         ids: what the model reads, int64.
         start: source offset of each token, -1 where it has none, int64, shape (tokens,).
         end: one past its end in the source.
     """
 
-    surface: list[str]
-    tokens: list[str]
+    surface: Callable[[], list[str]]
+    tokens: IntArray
     ids: IntArray
     start: IntArray
     end: IntArray
@@ -148,14 +172,19 @@ class Reference:
                     hint='Use backend="torch", or forced tokens of one token each.',
                 )
             extend(MOST_FORCED, SEED)
-        model = json.loads(tokenizer.to_str())["model"]
+        parts = json.loads(tokenizer.to_str())
+        model = parts["model"]
         self._unknown: int = (
             tokenizer.token_to_id(model["unk_token"]) or 0 if self._wordpiece else model["unk_id"]
         )
-        self._stable = self._reads_alike(encoder)
+        self._stable = self._reads_alike(parts)
         self._first, self._last = self._id("[CLS]"), self._id("[SEP]")
-        self._names: dict[int, str] = {}
-        self._pieces: dict[str, _Piece] = {}
+        size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+        self._pieces = _Pieces(size, self._look)
+        ends = set(settings.chunk_end_tokens)
+        self._ends = ends | {self._map[token] for token in ends if token in self._map}
+        self._end_ids = {tokenizer.token_to_id(token) for token in self._ends} - {None}
+        self._odd = self._read_otherwise(size)
 
     def _tokens(self, text: str) -> tuple[list[str], list[tuple[int, int]]]:
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
@@ -169,57 +198,71 @@ class Reference:
         """The chunks of a context, with the source offsets of their tokens."""
         source, at = _replaced(text, self._map)
         encoding = self._tokenizer.encode(source, add_special_tokens=False)
-        tokens, ids = encoding.tokens, encoding.ids
-        ends = {*self._settings.chunk_end_tokens}
-        ends |= {self._map[token] for token in ends if token in self._map}
-        spans = np.array(encoding.offsets, np.int64).reshape(-1, 2)
-        start, end = at[spans[:, 0]], at[spans[:, 1]]
+        ids = np.array(encoding.ids, np.int64)
+        n = len(ids)
+        tokens = cache(lambda: list(encoding.tokens))  # slow to make
+
+        def ends(k: int) -> bool:
+            # An unknown token has its own surface in some tokenizers, else the id says it.
+            return ids[k] in self._end_ids if self._stable else tokens()[k] in self._ends
+
+        spans = np.fromiter(chain.from_iterable(encoding.offsets), np.int64, 2 * n).reshape(n, 2)
+        start, end = (spans if at is None else at[spans]).T
         found = []
-        low, n = 0, len(tokens)
+        low = 0
         while low < n:
             high = n
             if low + LENGTH - 2 <= n - 1:
-                last = low + LENGTH - 2
-                cut = next((k for k in range(last, low, -1) if tokens[k] in ends), last)
-                high = cut + 1
+                high = low + LENGTH - 1
+                high = next((k + 1 for k in range(high - 1, low, -1) if ends(k)), high)
             part = slice(low, high)
-            found.append(self._chunk(tokens[part], ids[part], start[part], end[part]))
+            surface = partial(_part_of, tokens, part)
+            found.append(self._chunk(surface, ids[part], start[part], end[part]))
             low = high
         return found
 
     def text(self, chunk: Chunk) -> str:
         """The detokenized chunk."""
-        return str(self._tokenizer.decoder.decode(chunk.surface))
+        return str(self._tokenizer.decoder.decode(chunk.surface()))
 
-    def _chunk(self, tokens: list[str], ids: list[int], start: IntArray, end: IntArray) -> Chunk:
-        again = tokens
-        if not self._stable or tokens[0].startswith("##") or not self._odd.isdisjoint(ids):
+    def _chunk(
+        self, surface: Callable[[], list[str]], ids: IntArray, start: IntArray, end: IntArray
+    ) -> Chunk:
+        if not self._stable or self._odd[ids].any() or self._within(ids[0]):
+            tokens = surface()
             text = self._tokenizer.decoder.decode(tokens)
             encoding = self._tokenizer.encode(text, add_special_tokens=False)
-            again, ids = encoding.tokens[: LENGTH - 1], encoding.ids[: LENGTH - 1]
+            again, ids = encoding.tokens[: LENGTH - 1], np.array(encoding.ids, np.int64)
             if again != tokens:
                 start, end = _aligned(tokens, again, start, end)
-        # Back from ids: the surface of an unknown piece is lost, as in the reference.
-        names = [self._names.get(i) or self._name(i) for i in ids[: LENGTH - 1]]
-        framed = [self._first, *ids, self._last][:LENGTH]
-        return Chunk(tokens, names, np.array(framed, np.int64), start, end)
+        ids = ids[: LENGTH - 1]
+        framed = np.concatenate([[self._first], ids, [self._last]])[:LENGTH]
+        return Chunk(surface, ids, framed, start, end)
 
-    def _reads_alike(self, encoder: Encoder) -> bool:
+    def _within(self, token_id: int) -> bool:
+        """Whether a token goes on with a word."""
+        return str(self._tokenizer.id_to_token(token_id)).startswith("##")
+
+    def _reads_alike(self, parts: dict[str, Any]) -> bool:
         """Whether a detokenized chunk without odd tokens surely comes to the same tokens again.
 
         So it is with BERT's own normaliser, pre-tokenizer and decoder: words are split at spaces
-        and punctuation, and those are what the decoder puts between tokens or leaves out.
+        and punctuation, and those are what the decoder puts between tokens or leaves out. What is
+        unknown is unknown as a whole word, and reads as the name of the unknown token.
         """
-        parts = json.loads(encoder.tokenizer.to_str())
         kinds = [(parts.get(name) or {}).get("type") for name in ("normalizer", "pre_tokenizer")]
         kinds.append((parts.get("decoder") or {}).get("type"))
-        added = self._tokenizer.get_added_tokens_decoder()
-        self._odd = {self._unknown, *added}
         return kinds == ["BertNormalizer", "BertPreTokenizer", "WordPiece"]
 
-    def _name(self, token: int) -> str:
-        self._names[token] = name = str(self._tokenizer.id_to_token(token))
-        return name
+    def _read_otherwise(self, size: int) -> BoolArray:
+        """Ids of which the name, between spaces, may come to something else; shape (size,)."""
+        odd = np.zeros(size, bool)
+        added = self._tokenizer.get_added_tokens_decoder()
+        for i, token in added.items():
+            plain = not (token.lstrip or token.rstrip or token.single_word or token.normalized)
+            odd[i] = not (plain and token.special)
+        odd[self._unknown] |= self._unknown not in added
+        return odd
 
     def read(self, chunks: Sequence[Chunk]) -> list[Reading]:
         """Run the model over chunks of any number of contexts."""
@@ -229,11 +272,9 @@ class Reference:
             for chunk, logits in zip(chunks, encoded.states, strict=True)
         ]
 
-    def _piece(self, token: str) -> _Piece:
-        self._pieces[token] = piece = self._look(token)
-        return piece
-
-    def _look(self, token: str) -> _Piece:
+    def _look(self, token_id: int) -> _Piece:
+        # From the id: the surface of an unknown piece is lost, as in the reference.
+        token = str(self._tokenizer.id_to_token(token_id))
         forced_tokens, stand_ins = self._settings.force_tokens, set(self._map.values())
         bare = token.lstrip("#" if self._wordpiece else "▁")
         if self._wordpiece:
@@ -246,39 +287,29 @@ class Reference:
         shown = token
         for original, stand_in in self._map.items():
             shown = shown.replace(stand_in, original)
-        return _Piece(
-            special=token in self._special,
-            begins=begins,
-            shown=shown,
-            bare=bare,
-            forced=begins and (bare in forced_tokens or bare in stand_ins),
-            digit=bool(re.search(r"\d", shown if begins else token)),
-        )
+        raised = begins and (bare in forced_tokens or bare in stand_ins)
+        if self._settings.force_reserve_digit:
+            raised = raised or bool(re.search(r"\d", shown if begins else token))
+        return _Piece(token in self._special, begins, raised, shown, bare)
 
     def _words(self, chunk: Chunk, probability: FloatStates) -> Reading:
         """Merge tokens into words."""
-        known = self._pieces
-        pieces = [known.get(t) or self._piece(t) for t in chunk.tokens[: len(probability)]]
-        used = [i for i, piece in enumerate(pieces) if not piece.special]
-        words: list[str] = []
-        first: list[int] = []
-        for k, i in enumerate(used):
-            piece = pieces[i]
-            if piece.begins or not words:
-                words.append(piece.shown)
-                first.append(k)
-            else:
-                words[-1] += piece.bare
-        if not words:
+        flags, texts = self._pieces.of(chunk.tokens[: len(probability)])
+        chosen = np.flatnonzero(~flags[0])
+        if not len(chosen):
             none = np.zeros(0, np.int64)
             return Reading([], probability[:0], probability[:0], none, none, False)
-        chosen = np.array(used)
-        digits = self._settings.force_reserve_digit
-        raised = np.array([pieces[i].forced or (digits and pieces[i].digit) for i in used])
+        begins, raised = flags[1:, chosen]
+        begins[0] = True
+        edges = np.flatnonzero(begins)
+        words: list[str] = texts[0, chosen[edges]].tolist()
+        rest = np.flatnonzero(~begins)
+        place = np.searchsorted(edges, rest, side="right") - 1
+        for k, bare in zip(place.tolist(), texts[1, chosen[rest]].tolist(), strict=True):
+            words[k] += bare
         own = probability[chosen]
         forced = np.where(raised, np.float32(1.0), own)
-        edges = np.array(first)
-        count = np.diff([*first, len(used)]).astype(np.float32)
+        count = np.diff(edges, append=len(chosen)).astype(np.float32)
         if self._settings.word_probability == "first":
             value = forced[edges]
             exact = bool(raised[edges].any())
@@ -299,7 +330,7 @@ class Reference:
         forced = self._settings.force_tokens if self._settings.drop_consecutive else ()
         if forced:
             value = _lower_repeats(words, value, forced, _percentile(value, int(100 * reduce_rate)))
-        weighted = np.repeat(value, [_gpt_tokens(word) for word in words])
+        weighted = np.repeat(value, list(map(_gpt_tokens, words)))
         if not len(weighted):
             return np.zeros(len(words), bool)
         threshold = _percentile(weighted, int(100 * reduce_rate + 1))
@@ -344,11 +375,14 @@ def _without_repeats(words: list[str], kept: BoolArray, forced: tuple[str, ...])
     return kept
 
 
-def _replaced(text: str, stand_ins: dict[str, str]) -> tuple[str, IntArray]:
+def _replaced(text: str, stand_ins: dict[str, str]) -> tuple[str, IntArray | None]:
     """``text`` with forced strings replaced, and the source offset of every character and the end.
 
-    A stand-in's characters all stem from the first character of what it stands for.
+    A stand-in's characters all stem from the first character of what it stands for. None for the
+    offsets where nothing was replaced.
     """
+    if not any(original in text for original in stand_ins):
+        return text, None
     at = np.arange(len(text) + 1)
     for original, stand_in in stand_ins.items():
         parts: list[IntArray] = []
@@ -360,6 +394,10 @@ def _replaced(text: str, stand_ins: dict[str, str]) -> tuple[str, IntArray]:
             at = np.concatenate([*parts, at[low:]])
             text = text.replace(original, stand_in)
     return text, at
+
+
+def _part_of(tokens: Callable[[], list[str]], part: slice) -> list[str]:
+    return tokens()[part]
 
 
 def _aligned(

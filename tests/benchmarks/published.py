@@ -120,7 +120,7 @@ def theirs(reference: Any, texts: list[str]) -> Decision:
 def ours(reference: Reference, texts: list[str]) -> Decision:
     """The same from ctxzip."""
     verdicts = decide(reference, [texts], [BUDGET], SETTINGS)[0]
-    return [(w, int(k)) for v in verdicts for w, k in zip(v.words, v.labels, strict=True)]
+    return [(w, int(k)) for v in verdicts for w, k in zip(v.words, v.labels.tolist(), strict=True)]
 
 
 def equal(a: Decision, b: Decision) -> str:
