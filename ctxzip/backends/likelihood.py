@@ -16,6 +16,7 @@ import numpy as np
 
 from ctxzip.backends.pytorch import halving, require
 from ctxzip.backends.pytorch_lm import CausalModel
+from ctxzip.backends.readings import Memory, Readings, Row, State, TorchReadings, row_of
 from ctxzip.units import FloatArray, IntArray
 
 __all__ = ["Likelihood", "TorchLikelihood"]
@@ -52,6 +53,15 @@ class Likelihood(Protocol):
         """
         ...
 
+    def read(self, query: str, contexts: Sequence[str | None]) -> Readings:
+        """The same, kept so that the inside of the contexts can be asked for.
+
+        Args:
+            query: the question.
+            contexts: as above.
+        """
+        ...
+
     def lines(self, lines: Sequence[str]) -> list[float]:
         """Perplexity of each line given the lines before it, as its binary logarithm.
 
@@ -73,16 +83,21 @@ class TorchLikelihood:
 
     Args:
         model: the language model.
+
+    Attributes:
+        bare_head: whether its logits are its last states times its output embeddings; None as long
+            as that was not seen.
     """
 
     def __init__(self, model: CausalModel) -> None:
-        self._model = model
+        self.model = model
         self._tokenizer: Any = model.tokenizer
+        self.bare_head: bool | None = None
 
     @property
     def name(self) -> str:
         """Of the model."""
-        return self._model.name
+        return self.model.name
 
     def size(self, text: str) -> int:
         """See :class:`Likelihood`."""
@@ -91,30 +106,36 @@ class TorchLikelihood:
     @property
     def tokens_read(self) -> int:
         """Tokens that went through the model so far, padding included."""
-        return self._model.tokens_read
+        return self.model.tokens_read
 
     def question(
         self, query: str, contexts: Sequence[str | None]
     ) -> tuple[list[FloatArray], tuple[str, ...]]:
         """See :class:`Likelihood`."""
         notes: list[str] = []
+        found = self.read_rows(self.rows(query, contexts, notes), notes)
+        return found, tuple(dict.fromkeys(notes))
+
+    def read(self, query: str, contexts: Sequence[str | None]) -> Readings:
+        """See :class:`Likelihood`."""
+        return TorchReadings(self, query, contexts)
+
+    def rows(self, query: str, contexts: Sequence[str | None], notes: list[str]) -> list[Row]:
+        """What the model reads for a question behind each context."""
         prefixes = ["" if context is None else context + "\n\n" for context in contexts]
         whole = self._ids([prefix + query for prefix in prefixes])
         before = [len(ids) for ids in self._ids(prefixes)]
-        rows, wishes = [], []
+        rows = []
         for ids, size, context in zip(whole, before, contexts, strict=True):
-            over = max(0, len(ids) - self._model.window)
+            over = max(0, len(ids) - self.model.window)
             if over:
                 notes.append(
-                    f"a part is longer than the model's {self._model.window} tokens: its beginning"
+                    f"a part is longer than the model's {self.model.window} tokens: its beginning"
                     " was left out for scoring"
                 )
-            row = ids[over:]
             start = max(1, size - over) if context is not None else 1
-            rows.append(row)
-            wishes.append([_Wish(at, int(row[at])) for at in range(start, len(row))])
-        found = self._read(rows, wishes, notes)
-        return found, tuple(dict.fromkeys(notes))
+            rows.append(Row(ids[over:], start, over))
+        return rows
 
     def lines(self, lines: Sequence[str]) -> list[float]:
         """See :class:`Likelihood`."""
@@ -124,7 +145,7 @@ class TorchLikelihood:
         lead = ["\n".join(lines[:i]) + "\n" if i else "" for i in range(len(lines))]
         texts = self._ids(upto)
         starts = [0, *(len(ids) for ids in self._ids(lead[1:]))]
-        master = texts[-1][: self._model.window]
+        master = texts[-1][: self.model.window]
         wishes: list[_Wish] = []
         tails: list[tuple[int, IntArray]] = []
         plan: list[list[tuple[str, int]]] = []
@@ -159,62 +180,119 @@ class TorchLikelihood:
         found = self._tokenizer(list(texts), add_special_tokens=True)["input_ids"]
         return [np.array(row, np.int64) for row in found]
 
-    def _read(
-        self, rows: Sequence[IntArray], wishes: Sequence[list[_Wish]], notes: list[str]
+    def read_rows(
+        self, rows: Sequence[Row], notes: list[str], memory: Memory | None = None
     ) -> list[FloatArray]:
-        """The wished likelihoods of independent rows, in batches of about equal length."""
+        """Likelihoods from ``start`` on in independent rows, in batches of about equal length."""
         result = [np.zeros(0)] * len(rows)
-        order = sorted((i for i in range(len(rows)) if wishes[i]), key=lambda i: -len(rows[i]))
+        order = sorted((i for i in range(len(rows)) if len(rows[i].ids) > rows[i].start),
+                       key=lambda i: -len(rows[i].ids))  # fmt: skip
         while order:
-            longest = len(rows[order[0]])
+            longest = len(rows[order[0]].ids)
             size = max(1, _BATCH // longest)
-            batch = [i for i in order[:size] if len(rows[i]) >= _ALIKE * longest]
+            batch = [i for i in order[:size] if len(rows[i].ids) >= _ALIKE * longest]
             order = order[len(batch) :]
 
             def run(some: list[int]) -> list[FloatArray]:
-                return self._batch([rows[i] for i in some], [wishes[i] for i in some])
+                return self._batch({i: rows[i] for i in some}, memory)
 
             for i, found in zip(batch, halving(run, batch, notes), strict=True):
                 result[i] = found
         return result
 
-    def _batch(self, rows: list[IntArray], wishes: list[list[_Wish]]) -> list[FloatArray]:
+    def _batch(self, rows: dict[int, Row], memory: Memory | None) -> list[FloatArray]:
         """Rows side by side; padding stands behind them, where no token of theirs looks."""
         torch = require("torch")
-        length = max(map(len, rows))
+        length = max(len(row.ids) for row in rows.values())
         ids = np.zeros((len(rows), length), np.int64)
-        for i, row in enumerate(rows):
-            ids[i, : len(row)] = row
-        wanted = sorted({wish.at - 1 for some in wishes for wish in some})
-        found = [np.zeros(len(some)) for some in wishes]
+        for i, row in enumerate(rows.values()):
+            ids[i, : len(row.ids)] = row.ids
+        wanted = sorted({at - 1 for row in rows.values() for at in range(row.start, len(row.ids))})
+        found = [np.zeros(len(row.ids) - row.start) for row in rows.values()]
         cache: Any = None
+        hidden: list[Any] = []
         with torch.inference_mode():
             for low in range(0, length, _PIECE):
                 high = min(length, low + _PIECE)
                 keep = [at for at in wanted if low <= at < high]
-                more = high < length
-                logits, cache = self._forward(ids[:, low:high], keep, low, cache, more)
-                place = {at: k for k, at in enumerate(keep)}
-                for i, some in enumerate(wishes):
-                    for j, wish in enumerate(some):
-                        if wish.at - 1 in place:
-                            row = logits[i, place[wish.at - 1]]
-                            found[i][j] = -float(row[wish.id] - row.logsumexp(-1))
+                more = high < length or memory is not None
+                logits, output = self._forward(
+                    ids[:, low:high], keep, low, cache, more, states=memory is not None
+                )
+                cache = output.past_key_values
+                if memory is not None:
+                    hidden.append(output.hidden_states[-1])
+                    if self.bare_head is None and keep:
+                        bare = self.model.head(hidden[-1][0, keep[0] - low]).float()
+                        self.bare_head = torch.allclose(bare, logits[0, 0], rtol=1e-3, atol=1e-3)
+                for place, at in enumerate(keep):
+                    for i, row in enumerate(rows.values()):
+                        if row.start <= at + 1 < len(row.ids):
+                            one = logits[i, place]
+                            loss = one.logsumexp(-1) - one[row.ids[at + 1]]
+                            found[i][at + 1 - row.start] = float(loss)
+            if memory is not None:
+                self._keep(memory, rows, found, torch.cat(hidden, 1), cache)
         return found
 
-    def _forward(
-        self, ids: Any, keep: list[int], low: int, cache: Any, more: bool
-    ) -> tuple[Any, Any]:
-        """Logits at some positions, float32, shape (rows, len(keep), vocabulary), and the cache."""
+    def _keep(
+        self, memory: Memory, rows: dict[int, Row], found: list[FloatArray], hidden: Any, cache: Any
+    ) -> None:
+        """Offer the states of the contexts of a batch to the memory."""
         torch = require("torch")
-        model = self._model
+        for i, (number, row) in enumerate(rows.items()):
+            index = torch.tensor([i], device=hidden.device)
+            surplus = hidden.shape[1] - row.start
+
+            def state(
+                i: int = i, row: Row = row, index: Any = index, surplus: int = surplus
+            ) -> State:
+                return State(hidden[i, : row.start].clone(), row_of(cache, index, surplus))
+
+            memory.offer(number, float(found[i].mean()), row.start, state)
+
+    def state(self, ids: IntArray) -> State:
+        """The states of one text."""
+        torch = require("torch")
+        cache: Any = None
+        hidden = []
+        with torch.inference_mode():
+            for low in range(0, len(ids), _PIECE):
+                part = ids[None, low : low + _PIECE]
+                _, output = self._forward(part, [], low, cache, more=True, states=True)
+                cache = output.past_key_values
+                hidden.append(output.hidden_states[-1][0])
+            return State(torch.cat(hidden), cache)
+
+    def losses(self, hidden: Any, following: IntArray) -> FloatArray:
+        """Negative log-likelihood of the token that follows each of some states, shape (n,)."""
+        torch = require("torch")
+        with torch.inference_mode():
+            logits = self.model.head(hidden[: len(following)]).float()
+            labels = torch.from_numpy(following).to(logits.device)
+            found = logits.logsumexp(-1) - logits.gather(1, labels[:, None])[:, 0]
+            return np.asarray(found.cpu().numpy(), np.float64)
+
+    def offsets(self, text: str) -> IntArray:
+        """First character of every token, as the checkpoint frames a text."""
+        found = self._tokenizer(text, add_special_tokens=True, return_offsets_mapping=True)
+        return np.array([start for start, _ in found["offset_mapping"]], np.int64)
+
+    def _forward(
+        self, ids: Any, keep: list[int], low: int, cache: Any, more: bool, *, states: bool = False
+    ) -> tuple[Any, Any]:
+        """Logits at some positions, float32, (rows, len(keep), vocabulary), and the output."""
+        torch = require("torch")
+        model = self.model
         given = torch.from_numpy(np.ascontiguousarray(ids)).to(model.model.device)
         arguments: dict[str, Any] = {"past_key_values": cache} if cache is not None else {}
+        if states:
+            arguments["output_hidden_states"] = True
         local = [at - low for at in keep] or [0]
         output = model.call(given, keep=local, use_cache=more or cache is not None, **arguments)
         model.count_tokens(given.numel())
         logits = output.logits if model.sparse else output.logits[:, local]
-        return logits.float(), output.past_key_values
+        return logits.float(), output
 
     def _pass(
         self, master: IntArray, wishes: list[_Wish], tails: list[tuple[int, IntArray]]
@@ -240,20 +318,30 @@ class TorchLikelihood:
                 high = min(len(master), low + _PIECE)
                 keep = [at for at in range(low, high) if at in by_place]
                 more = high < len(master) or bool(tails)
-                logits, cache = self._forward(master[None, low:high], keep, low, cache, more)
+                logits, output = self._forward(master[None, low:high], keep, low, cache, more)
+                cache = output.past_key_values
                 for at, row in zip(keep, logits[0], strict=False):
                     total = float(row.logsumexp(-1))
                     for k in by_place[at]:
                         values[k] = total - float(row[wishes[k].id])
-            behind = self._tails(cache, len(master), tails) if tails else []
+            behind = self.tails(cache, len(master), tails) if tails else []
         return values, behind
 
-    def _tails(
+    def tails(
         self, cache: Any, length: int, tails: list[tuple[int, IntArray]]
     ) -> list[list[float]]:
-        """All tails in one forward: each sees its own prefix in the cache, and itself."""
+        """All tails in one forward: each sees its own prefix in the cache, and itself.
+
+        Args:
+            cache: of a text; it is changed.
+            length: tokens of the text.
+            tails: how much of the text each shares, and its own tokens behind that.
+
+        Returns:
+            Negative log-likelihoods of the tokens of each tail but the first.
+        """
         torch = require("torch")
-        model = self._model
+        model = self.model
         device, dtype = model.model.device, model.model.dtype
         sizes = [len(ids) - 1 for _, ids in tails]  # the last token predicts nothing
         total = sum(sizes)
@@ -268,14 +356,15 @@ class TorchLikelihood:
             at += size
         mask = torch.zeros((1, 1, total, length + total), dtype=dtype, device=device)
         mask.masked_fill_(torch.from_numpy(~seen).to(device), torch.finfo(dtype).min)
-        output = model.call(
-            torch.from_numpy(ids).to(device),
-            keep=list(range(total)),
-            past_key_values=cache,
-            attention_mask=mask,
-            position_ids=torch.from_numpy(positions[None]).to(device),
-            use_cache=True,
-        )
+        with torch.inference_mode():
+            output = model.call(
+                torch.from_numpy(ids).to(device),
+                keep=list(range(total)),
+                past_key_values=cache,
+                attention_mask=mask,
+                position_ids=torch.from_numpy(positions[None]).to(device),
+                use_cache=True,
+            )
         model.count_tokens(total)
         logits = output.logits[0].float()
         found, at = [], 0
@@ -283,9 +372,14 @@ class TorchLikelihood:
             rows = logits[at : at + size]
             labels = torch.from_numpy(tail[1:]).to(rows.device)
             losses = rows.logsumexp(-1) - rows.gather(1, labels[:, None])[:, 0]
-            found.append([float(value) for value in losses])
+            found.append(losses.tolist())
             at += size
         return found
+
+
+def _state_of(hidden: Any, cache: Any, row: Any, surplus: int) -> State:
+    """What is kept of one row; a copy, so that the batch can go."""
+    return State(hidden.clone(), row_of(cache, row, surplus))
 
 
 def _common(first: IntArray, second: IntArray) -> int:

@@ -131,6 +131,22 @@ class CausalModel:
             arguments["logits_to_keep"] = require("torch").tensor(keep, device=ids.device)
         return self.model(input_ids=ids, **arguments)
 
+    @property
+    def full(self) -> bool:
+        """Whether every layer looks at, and keeps, all tokens before."""
+        config = self.model.config
+        kinds = getattr(config, "layer_types", None)
+        if kinds is not None:
+            return set(kinds) == {"full_attention"}
+        return getattr(config, "sliding_window", None) is None
+
+    def head(self, hidden: Any) -> Any:
+        """Last hidden states through the output embeddings, shape (n, d) → (n, vocabulary).
+
+        In most architectures these are the logits; some scale or bend them further.
+        """
+        return self.model.get_output_embeddings()(hidden)
+
     def count_tokens(self, tokens: int) -> None:
         """Add to ``tokens_read``."""
         with self._lock:

@@ -104,7 +104,7 @@ class CodeCompressor(BatchCompressor):
         if self.options.granularity == "sentence":
             settings = replace(settings, fine=False)
         planner = Planner(
-            job.sources, job.items, ranked.scores, self._scorer, request.query, settings,
+            job.sources, job.items, ranked.scores, ranked.inside, settings,
             minimum=self.options.min_per_document,
         )  # fmt: skip
         outcome = self._fit(job, planner, ceiling)

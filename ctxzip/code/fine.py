@@ -24,6 +24,7 @@ class Blocks:
     Attributes:
         nodes: the tree's nodes that stand or fall with each block.
         skip: index of the first block behind each and all it holds.
+        first: line at which each begins.
         text: source of each block, without what other blocks hold.
         cost: its tokens.
         returns: whether it gives a result or raises.
@@ -31,6 +32,7 @@ class Blocks:
 
     nodes: tuple[tuple[int, ...], ...]
     skip: tuple[int, ...]
+    first: tuple[int, ...]
     text: tuple[str, ...]
     cost: tuple[int, ...]
     returns: tuple[bool, ...]
@@ -104,7 +106,8 @@ def blocks_of(
     texts = tuple("".join(tree.slice(a, b) for a, b in some) for some in lines)
     cost = tuple(max(1, sum(line_cost[b] - line_cost[a] for a, b in some)) for some in lines)
     returns = tuple(any(_RETURNS.match(line) for line in text.splitlines()) for text in texts)
-    return Blocks(tuple(nodes), tuple(skip), texts, cost, returns)
+    first = tuple(some[0][0] for some in lines)
+    return Blocks(tuple(nodes), tuple(skip), first, texts, cost, returns)
 
 
 def choose_blocks(

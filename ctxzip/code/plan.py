@@ -13,7 +13,7 @@ from ctxzip.code.items import Item
 from ctxzip.code.render import Plan
 from ctxzip.code.settings import LongCodeZip
 from ctxzip.knapsack import adaptive_rates
-from ctxzip.score.code import CodeScorer
+from ctxzip.score.code import Inside
 from ctxzip.segment.codetree import CodeTree
 from ctxzip.units import FloatArray
 
@@ -54,8 +54,7 @@ class Planner:
         sources: its documents.
         items: what competes, over all documents.
         scores: usefulness of each item, float64, shape (n,).
-        scorer: asked for blocks and boundaries of the functions that are cut.
-        query: the question, or None.
+        inside: asked for blocks and boundaries of the functions that are cut.
         settings: see :class:`LongCodeZip`.
         coarse_only: documents inside whose functions nothing may be left out.
         minimum: items that each document gets first, while they fit.
@@ -64,8 +63,7 @@ class Planner:
     sources: Sequence[Source]
     items: Sequence[Item]
     scores: FloatArray
-    scorer: CodeScorer
-    query: str | None
+    inside: Inside
     settings: LongCodeZip
     coarse_only: set[int] = field(default_factory=set)
     minimum: int = 0
@@ -185,12 +183,13 @@ class Planner:
             item = self.items[i]
             source = self.sources[item.document]
             node = item.nodes[0]
-            first, end = source.tree.nodes[node].first, source.tree.nodes[node].stop
-            asked = self.query is not None and self.query.strip()
-            found = self.scorer.boundaries([source.tree.slice(first, end)]) if asked else None
-            lines = None if found is None else [first + line for line in found[0]]
+            first = source.tree.nodes[node].first
+            ends = self.inside.boundaries(i)
+            lines = None if ends is None else [first + line for line in ends]
             blocks = blocks_of(source.tree, node, source.line_cost, lines)
-            self._fine[i] = blocks, self.scorer.blocks(self.query, blocks.text)
+            begins = int(source.tree.starts[first])
+            starts = [int(source.tree.starts[line]) - begins for line in blocks.first]
+            self._fine[i] = blocks, self.inside.blocks(i, blocks.text, starts)
         return self._fine[i]
 
     def _signatures(self, draft: _Draft) -> None:

@@ -22,7 +22,16 @@ from ctxzip.score.lexical import stems
 from ctxzip.types import Document
 from ctxzip.units import FloatArray, IntArray, Passage, Units
 
-__all__ = ["CodeScorer", "CodeText", "Embedded", "LexicalCode", "Ranked", "spoken"]
+__all__ = [
+    "ByWords",
+    "CodeScorer",
+    "CodeText",
+    "Embedded",
+    "Inside",
+    "LexicalCode",
+    "Ranked",
+    "spoken",
+]
 
 K1, B = 1.4, 0.6
 _NAME, _AROUND = 5.0, 1.0
@@ -125,10 +134,55 @@ class CodeText:
     around: str = ""
 
 
+class Inside(Protocol):
+    """What a scorer can say of the inside of the parts that it ranked."""
+
+    def boundaries(self, part: int) -> list[int] | None:
+        """The lines of a part after which a block ends; None to go by its structure."""
+        ...
+
+    def blocks(self, part: int, blocks: Sequence[str], starts: Sequence[int]) -> FloatArray:
+        """Usefulness of blocks of a part, float64, shape (n,), at least 0.
+
+        Args:
+            part: index of the part.
+            blocks: their source, in the order of the part.
+            starts: first character of each in the part's text.
+        """
+        ...
+
+
+class ByWords:
+    """The inside of parts by the words of identifiers.
+
+    Args:
+        query: the question, or None: then no block is better than another.
+    """
+
+    def __init__(self, query: str | None) -> None:
+        self._query = query
+
+    def boundaries(self, part: int) -> None:
+        """Blocks follow the structure of the code."""
+
+    def blocks(self, part: int, blocks: Sequence[str], starts: Sequence[int]) -> FloatArray:
+        """See :class:`Inside`."""
+        if not self._query or not self._query.strip():
+            return np.zeros(len(blocks))
+        return _Index([CodeText(block) for block in blocks]).bm25(self._query)
+
+
 class Ranked(NamedTuple):
-    """Usefulness of parts, float64, shape (n,), higher is better; and what should be known."""
+    """What a scorer found out about the parts of a request.
+
+    Attributes:
+        scores: usefulness of parts, float64, shape (n,), higher is better.
+        inside: asked for blocks and boundaries of the parts that are cut.
+        notes: what the caller should know.
+    """
 
     scores: FloatArray
+    inside: Inside
     notes: tuple[str, ...] = ()
 
 
@@ -149,14 +203,6 @@ class CodeScorer(Protocol):
             parts: the functions and other parts.
             room: tokens that may stay.
         """
-        ...
-
-    def blocks(self, query: str | None, blocks: Sequence[str]) -> FloatArray:
-        """Usefulness of blocks inside kept functions, float64, shape (n,), at least 0."""
-        ...
-
-    def boundaries(self, texts: Sequence[str]) -> list[list[int]] | None:
-        """For each function the lines after which a block ends; None to go by its structure."""
         ...
 
     def close(self) -> None:
@@ -197,18 +243,10 @@ class LexicalCode:
 
     def rank(self, query: str | None, parts: Sequence[CodeText], room: int) -> Ranked:
         """See :class:`CodeScorer`. Without a question, what others call is ranked high."""
-        if not query or not query.strip():
-            return Ranked(_central(parts))
-        return Ranked(_Index(parts).bm25(query))
-
-    def blocks(self, query: str | None, blocks: Sequence[str]) -> FloatArray:
-        """See :class:`CodeScorer`."""
-        if not query or not query.strip():
-            return np.zeros(len(blocks))
-        return _Index([CodeText(block) for block in blocks]).bm25(query)
-
-    def boundaries(self, texts: Sequence[str]) -> None:
-        """Blocks follow the structure of the code."""
+        asked = query and query.strip()
+        return Ranked(
+            _Index(parts).bm25(query) if query and asked else _central(parts), ByWords(query)
+        )
 
     def close(self) -> None:
         """Nothing to release."""
@@ -331,14 +369,8 @@ class Embedded:
         )
         found = scorer.units([ScoreRequest(passages, query, "en")])[0]
         meaning = np.array([float(one[0]) for one in found.units])
-        return Ranked(_fused(words.scores, meaning, self._weight), found.notes)
-
-    def blocks(self, query: str | None, blocks: Sequence[str]) -> FloatArray:
-        """See :class:`CodeScorer`: by words; blocks are too short to say what they mean."""
-        return self._lexical.blocks(query, blocks)
-
-    def boundaries(self, texts: Sequence[str]) -> None:
-        """Blocks follow the structure of the code."""
+        # Blocks are too short to say what they mean: their words decide.
+        return Ranked(_fused(words.scores, meaning, self._weight), words.inside, found.notes)
 
     def close(self) -> None:
         """Release the scorer."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from ctxzip.chat import Chat, ChatClient, ChatError
 from ctxzip.tokens import resolve
-from ctxzip.units import FloatArray
+from ctxzip.units import FloatArray, IntArray
 
 __all__ = ["EndpointLikelihood"]
 
@@ -52,13 +52,15 @@ class EndpointLikelihood:
         Raises:
             ChatError: the endpoint gave no log-likelihoods.
         """
-        prefixes = ["" if context is None else context + "\n\n" for context in contexts]
-        found = self._tokens([prefix + query for prefix in prefixes])
-        result = [
-            np.array([-t.value for t in some if t.start >= len(prefix) and t.value is not None])
-            for prefix, some in zip(prefixes, found, strict=True)
-        ]
-        return result, ()
+        return self.read(query, contexts).question, ()
+
+    def read(self, query: str, contexts: Sequence[str | None]) -> EndpointReadings:
+        """See :class:`ctxzip.backends.likelihood.Likelihood`.
+
+        Raises:
+            ChatError: the endpoint gave no log-likelihoods.
+        """
+        return EndpointReadings(self, query, contexts)
 
     def lines(self, lines: Sequence[str]) -> list[float]:
         """See :class:`ctxzip.backends.likelihood.Likelihood`.
@@ -68,7 +70,7 @@ class EndpointLikelihood:
         """
         if not any(lines):
             return [0.0] * len(lines)
-        tokens = self._tokens(["\n".join(lines)])[0]
+        tokens = self.tokens(["\n".join(lines)])[0]
         starts = np.cumsum([0, *(len(line) + 1 for line in lines)])
         place = np.searchsorted(starts, [token.start for token in tokens], side="right") - 1
         sums, counts = np.zeros(len(lines)), np.zeros(len(lines))
@@ -79,13 +81,55 @@ class EndpointLikelihood:
         means = np.where(counts > 0, sums / np.maximum(counts, 1), math.inf) / math.log(2)
         return [float(mean) if line else 0.0 for mean, line in zip(means, lines, strict=True)]
 
-    def _tokens(self, prompts: Sequence[str]) -> list[list[_Token]]:
+    def tokens(self, prompts: Sequence[str]) -> list[list[_Token]]:
+        """The tokens of prompts, asked for side by side."""
         with ThreadPoolExecutor(min(self._settings.parallel, max(1, len(prompts)))) as pool:
             return list(pool.map(self._one, prompts))
 
     def _one(self, prompt: str) -> list[_Token]:
         body = {"prompt": prompt, "max_tokens": 1, "temperature": 0, "echo": True, "logprobs": 1}
         return self._client.request("/completions", body, lambda data: _read(data, prompt))
+
+
+class EndpointReadings:
+    """A question read behind contexts by an endpoint, which answers for the contexts' tokens too.
+
+    Args:
+        likelihood: asks.
+        query: the question.
+        contexts: the contexts; None for none.
+    """
+
+    notes: tuple[str, ...] = ()
+
+    def __init__(
+        self, likelihood: EndpointLikelihood, query: str, contexts: Sequence[str | None]
+    ) -> None:
+        self._likelihood = likelihood
+        self._query = query
+        self._contexts = ["" if context is None else context for context in contexts]
+        prefixes = ["" if context is None else context + "\n\n" for context in contexts]
+        self._tokens = likelihood.tokens([prefix + query for prefix in prefixes])
+        self.question = [
+            np.array([-t.value for t in some if t.start >= len(prefix) and t.value is not None])
+            for prefix, some in zip(prefixes, self._tokens, strict=True)
+        ]
+
+    def surprisal(self, context: int) -> tuple[IntArray, FloatArray]:
+        """See :class:`ctxzip.backends.readings.Readings`."""
+        size = len(self._contexts[context])
+        known = [
+            (t.start, -t.value)
+            for t in self._tokens[context]
+            if t.start < size and t.value is not None
+        ]
+        return np.array([at for at, _ in known], np.int64), np.array([v for _, v in known])
+
+    def behind(self, context: int, ends: Sequence[int]) -> list[FloatArray]:
+        """See :class:`ctxzip.backends.readings.Readings`; servers cache what prompts share."""
+        text = self._contexts[context]
+        given = [text[:end] if text[:end].strip() else None for end in ends]
+        return EndpointReadings(self._likelihood, self._query, given).question
 
 
 def _read(data: bytes, prompt: str) -> list[_Token]:

@@ -28,6 +28,7 @@ __all__ = [
 
 ANCHORS = 5
 _SCALES = (1, 4, 12)
+_REGIONS = (10, 30, 80)
 _SIGNALS = ("situated", "late", "late_weighted", "bm25", "bm25_titled", "bm25_passage", "window")
 NAMES: tuple[str, ...] = (
     *(f"{name}{kind}" for name in (*_SIGNALS, "base") for kind in ("", "_z", "_gap")),
@@ -41,6 +42,7 @@ NAMES: tuple[str, ...] = (
     "title_in_query", "titles_in_query", "query_in_unit",
     "first", "position", "tokens", "units", "passages", "passage_units", "query_length",
     "numbers_in_unit", "numbers_asked",
+    *(f"{name}_region_{scale}" for name in ("base", "late_weighted") for scale in _REGIONS),
 )  # fmt: skip
 
 
@@ -226,6 +228,22 @@ def _smooth(values: FloatArray, passage: IntArray, scale: int) -> FloatArray:
     return result
 
 
+def _region(values: FloatArray, passage: IntArray, scale: int) -> FloatArray:
+    """Mean over the units up to ``scale`` away in the same passage, less the mean of the passage.
+
+    What a long document says about a question stands together, and one of its sentences alone does
+    not show it. In a passage that is no longer than the region this is 0.
+    """
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    at = np.arange(len(values))
+    first = np.searchsorted(passage, passage, side="left")
+    stop = np.searchsorted(passage, passage, side="right")
+    low, high = np.maximum(first, at - scale), np.minimum(stop, at + scale + 1)
+    near = (sums[high] - sums[low]) / (high - low)
+    result: FloatArray = near - (sums[stop] - sums[first]) / (stop - first)
+    return result
+
+
 def _best_of(values: FloatArray, passage: IntArray) -> tuple[FloatArray, FloatArray]:
     """For each unit the best value in its passage, and in the other passages."""
     n = int(passage.max()) + 1
@@ -339,6 +357,8 @@ def features(given: Signals, cross: FloatArray, cross_window: FloatArray) -> Flo
     columns += [best, best - strength.max(), others - strength.max(), 1.0 / (1.0 + rank)]
     columns += list(_hops(given, strength).T)
     columns += _context(given, n)
+    for values in (score, _z(given.values[:, _SIGNALS.index("late_weighted")])):
+        columns += [_region(values, passage, scale) for scale in _REGIONS]
     result: FloatArray = np.stack(columns, axis=1)
     return result
 

@@ -9,20 +9,21 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctxzip.score.code import CodeText, LexicalCode, Ranked
+from ctxzip.score.code import CodeText, Inside, LexicalCode, Ranked
 from ctxzip.units import FloatArray
 
 if TYPE_CHECKING:
     from ctxzip.backends.likelihood import Likelihood
+    from ctxzip.backends.readings import Readings
 
 __all__ = ["PerplexityCode", "numbered_lines", "perplexity", "spikes"]
 
 _SPREAD = 0.2
-_WINDOW = 160  # lines that are read together when a long function is cut
 
 
 def perplexity(nll: FloatArray) -> float:
@@ -95,25 +96,29 @@ class PerplexityCode:
         words = self._words.rank(query, parts, room)
         if not query or not query.strip():
             note = "perplexity needs a question; functions were ranked by how often they are named"
-            return Ranked(words.scores, (note,))
-        if not parts:
-            return words
+            return Ranked(words.scores, words.inside, (note,))
         read = list(range(len(parts)))
         if self._shortlist is not None:
             read = _first(words.scores, [len(part.text) for part in parts], self._shortlist * room)
-        values, notes = self.values(query, [parts[i].text for i in read])
-        scores = np.zeros(len(parts))
+        read = [i for i in read if parts[i].text.strip()]
+        if not read:
+            return words
+        texts = [parts[i].text for i in read]
+        readings = self.likelihood.read(query, [None, *texts])
+        inside = _Inside(readings, texts, {i: k + 1 for k, i in enumerate(read)}, words.inside)
+        values, notes = inside.values(), readings.notes
+        scores = np.full(len(parts), -math.inf)
         scores[read] = values
-        if len(read) < len(parts):
+        if self._shortlist is not None and len(read) < len(parts):
             # What was not read comes behind, in the order of its words.
             rest = np.setdiff1d(np.arange(len(parts)), read)
-            low = float(values.min()) if len(values) else 0.0
+            low = float(values.min())
             best = max(float(words.scores.max()), 1e-9)
             scores[rest] = low - 2 + words.scores[rest] / best
             notes += (
                 f"the model read {len(read)} of {len(parts)} parts, the first by their words",
             )
-        return Ranked(scores, notes)
+        return Ranked(scores, inside, notes)
 
     def values(
         self, query: str, texts: Sequence[str], *, skip: int = 0
@@ -133,32 +138,63 @@ class PerplexityCode:
             result[i] = alone - perplexity(nll[skip:])
         return result, notes
 
-    def blocks(self, query: str | None, blocks: Sequence[str]) -> FloatArray:
-        """See :class:`ctxzip.score.code.CodeScorer`."""
-        if not query or not query.strip():
-            return np.zeros(len(blocks))
-        values, _ = self.values(query, blocks)
-        finite = values[np.isfinite(values)]
-        # Only their differences count: what helps least is worth nothing, not less.
-        low = float(finite.min()) if len(finite) else 0.0
-        return np.where(np.isfinite(values), values - low, 0.0)
-
-    def boundaries(self, texts: Sequence[str]) -> list[list[int]]:
-        """See :class:`ctxzip.score.code.CodeScorer`."""
-        found: list[list[int]] = []
-        for text in texts:
-            lines = numbered_lines(text)
-            ends: list[int] = []
-            for at in range(0, len(lines), _WINDOW):
-                values = self.likelihood.lines(lines[at : at + _WINDOW])
-                ends += [at + i for i in spikes(values)]
-            found.append(ends)
-        return found
-
     def close(self) -> None:
         """Release the weights; a later call loads them again."""
         with self._lock:
             self._likelihood = None
+
+
+class _Inside:
+    """The inside of functions, from what was read to rank them.
+
+    A block is worth what reading on over it lowers the perplexity of the question: its function is
+    read up to the block, and up to its end.
+
+    Args:
+        readings: of the question behind nothing, and behind each text.
+        texts: the functions.
+        places: index of each part's text among the contexts of ``readings``.
+        others: asked for parts that were not read.
+    """
+
+    def __init__(
+        self, readings: Readings, texts: Sequence[str], places: dict[int, int], others: Inside
+    ) -> None:
+        self._readings = readings
+        self._texts = texts
+        self._places = places
+        self._others = others
+        self._found = [perplexity(nll) for nll in readings.question]
+
+    def values(self) -> FloatArray:
+        """How much each text lowers the perplexity of the question, float64, shape (n,)."""
+        return self._found[0] - np.array(self._found[1:])
+
+    def boundaries(self, part: int) -> list[int] | None:
+        """See :class:`ctxzip.score.code.Inside`: blank lines, and lines that surprise."""
+        place = self._places.get(part)
+        if place is None:
+            return self._others.boundaries(part)
+        lines = self._texts[place - 1].split("\n")
+        ends = np.cumsum([len(line) + 1 for line in lines])
+        at, losses = self._readings.surprisal(place)
+        line = np.searchsorted(ends, at, side="right")
+        sums = np.bincount(line, losses, minlength=len(lines))
+        counts = np.bincount(line, minlength=len(lines))
+        full = [i for i, text in enumerate(lines) if text.strip()]
+        bits = [sums[i] / counts[i] / math.log(2) if counts[i] else math.inf for i in full]
+        blank = [i for i, text in enumerate(lines) if not text.strip()]
+        return sorted([*blank, *(full[k] for k in spikes(bits))])
+
+    def blocks(self, part: int, blocks: Sequence[str], starts: Sequence[int]) -> FloatArray:
+        """See :class:`ctxzip.score.code.Inside`."""
+        place = self._places.get(part)
+        if place is None or not blocks:
+            return self._others.blocks(part, blocks, starts)
+        found = [perplexity(nll) for nll in self._readings.behind(place, starts)]
+        found.append(self._found[place])
+        gained = [a - b if math.isfinite(a - b) else 0.0 for a, b in pairwise(found)]
+        return np.maximum(gained, 0.0)
 
 
 def _first(scores: FloatArray, sizes: Sequence[int], room: float) -> list[int]:

@@ -36,7 +36,7 @@ from ctxzip.segment import sentences
 from ctxzip.types import Document
 from ctxzip.units import FloatArray, IntArray, Passage
 
-LIMIT = {"squad": 400, "qed": 450, "qmsum": 40, "evidence_inference": 70}
+LIMIT = {"squad": 400, "qed": 450, "qmsum": 200, "evidence_inference": 70}
 WEIGHT = {
     "squad": 2.0, "qed": 2.0, "qmsum": 2.0, "2wiki": 0.6, "musique": 0.5, "numbered": 0.3,
 }  # fmt: skip

@@ -48,7 +48,7 @@ def plainly(likelihood: Any, context: str, target: str) -> list[float]:
     """Negative log-likelihoods of a target's tokens, by a pass over context and target alone."""
     import torch
 
-    model, tokenizer = likelihood._model.model, likelihood._model.tokenizer
+    model, tokenizer = likelihood.model.model, likelihood.model.tokenizer
     start = len(tokenizer(context)["input_ids"]) if context else 1
     ids = torch.tensor([tokenizer(context + target)["input_ids"]])
     with torch.no_grad():
@@ -81,6 +81,61 @@ def test_lines_take_one_pass_and_equal_one_pass_each(likelihood: Any):
             assert value == 0.0
         elif expected:
             assert value == pytest.approx(np.mean(expected) / math.log(2), rel=1e-5)
+
+
+@pytest.mark.parametrize("way", ["kept", "forgotten", "another head", "sliding"])
+def test_the_inside_of_what_was_read_costs_little(
+    likelihood: Any, way: str, monkeypatch: pytest.MonkeyPatch
+):
+    from ctxzip.backends.pytorch_lm import CausalModel
+    from ctxzip.backends.readings import LIMIT, TorchReadings
+
+    if way == "another head":
+        monkeypatch.setattr(likelihood, "bare_head", False)
+    if way == "sliding":
+        monkeypatch.setattr(CausalModel, "full", False)
+    contexts = [None, TEXT, "x = 1\n", TEXT * 2]
+    readings = TorchReadings(likelihood, QUERY, contexts, 0 if way == "forgotten" else LIMIT)
+    before = likelihood.tokens_read
+    starts, losses = readings.surprisal(3)
+    free = likelihood.tokens_read == before
+    ends = [TEXT.index("if the"), TEXT.index("    # of and"), len(TEXT), 0]
+    behind = readings.behind(3, ends)
+    read = likelihood.tokens_read - before
+    question = likelihood.size(QUERY)
+    assert (free and read <= len(ends) * (question + 8)) == (way == "kept")
+    expected = plainly(likelihood, "", TEXT * 2)
+    np.testing.assert_allclose(losses, expected[: len(losses)], rtol=1e-4, atol=1e-5)
+    assert len(losses) >= len(expected) - 2
+    assert (np.diff(starts) >= 0).all()
+    assert starts[-1] < 2 * len(TEXT)
+    for end, values in zip(ends, behind, strict=True):
+        context = TEXT[:end] + "\n\n" if end else ""
+        expected = plainly(likelihood, context, QUERY)
+        np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-5)
+    again, _ = likelihood.question(QUERY, contexts)
+    for one, other in zip(readings.question, again, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+def test_the_memory_keeps_what_makes_the_question_likely():
+    from ctxzip.backends.readings import Memory, State
+
+    memory = Memory(10, limit=1000)
+    made = []
+
+    def make(number: int) -> Any:
+        made.append(number)
+        return State(number, None)
+
+    for number, surprise, tokens in [(0, 3.0, 60), (1, 2.0, 60), (2, 2.5, 30), (3, 1.0, 100)]:
+        memory.offer(number, surprise, tokens, lambda number=number: make(number))
+        kept = [i for i in range(4) if memory.get(i) is not None]
+        assert kept == {0: [0], 1: [1], 2: [1, 2], 3: [3]}[number]
+    memory.offer(4, 0.5, 101, lambda: make(4))
+    memory.offer(5, 9.0, 1, lambda: make(5))
+    assert memory.get(3) is not None
+    assert made == [0, 1, 2, 3]
 
 
 def test_spikes_are_at_least_both_neighbours_and_clearly_above_one():
