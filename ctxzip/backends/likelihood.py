@@ -16,7 +16,7 @@ import numpy as np
 
 from ctxzip.backends.pytorch import halving, require
 from ctxzip.backends.pytorch_lm import CausalModel
-from ctxzip.backends.readings import Memory, Readings, Row, State, TorchReadings, row_of
+from ctxzip.backends.readings import Memory, Readings, Row, State, Tail, TorchReadings, row_of
 from ctxzip.units import FloatArray, IntArray
 
 __all__ = ["Likelihood", "TorchLikelihood"]
@@ -147,7 +147,7 @@ class TorchLikelihood:
         starts = [0, *(len(ids) for ids in self._ids(lead[1:]))]
         master = texts[-1][: self.model.window]
         wishes: list[_Wish] = []
-        tails: list[tuple[int, IntArray]] = []
+        tails: list[Tail] = []
         plan: list[list[tuple[str, int]]] = []
         for i, (ids, start) in enumerate(zip(texts, starts, strict=True)):
             asked: list[tuple[str, int]] = []
@@ -156,7 +156,7 @@ class TorchLikelihood:
                 continue
             common = _common(ids, master)
             if len(ids) > common + 1:
-                tails.append((common, ids[common:]))
+                tails.append(Tail(np.arange(len(master)) < common, common, ids[common:]))
             for at in range(max(1, start), len(ids)):
                 if at <= common:
                     asked.append(("pass", len(wishes)))
@@ -295,14 +295,14 @@ class TorchLikelihood:
         return logits.float(), output
 
     def _pass(
-        self, master: IntArray, wishes: list[_Wish], tails: list[tuple[int, IntArray]]
+        self, master: IntArray, wishes: list[_Wish], tails: list[Tail]
     ) -> tuple[list[float], list[list[float]]]:
         """One pass over a text, and one more over all that differs from it.
 
         Args:
             master: token ids of the text.
             wishes: likelihoods in the text itself.
-            tails: how much of the text each shares, and its own tokens behind that.
+            tails: what is read behind beginnings of the text.
 
         Returns:
             The wished likelihoods, and for each tail those of its tokens but the first.
@@ -327,15 +327,13 @@ class TorchLikelihood:
             behind = self.tails(cache, len(master), tails) if tails else []
         return values, behind
 
-    def tails(
-        self, cache: Any, length: int, tails: list[tuple[int, IntArray]]
-    ) -> list[list[float]]:
-        """All tails in one forward: each sees its own prefix in the cache, and itself.
+    def tails(self, cache: Any, length: int, tails: Sequence[Tail]) -> list[list[float]]:
+        """All tails in one forward: each sees its own part of the cache, and itself.
 
         Args:
             cache: of a text; it is changed.
             length: tokens of the text.
-            tails: how much of the text each shares, and its own tokens behind that.
+            tails: what is read.
 
         Returns:
             Negative log-likelihoods of the tokens of each tail but the first.
@@ -343,15 +341,15 @@ class TorchLikelihood:
         torch = require("torch")
         model = self.model
         device, dtype = model.model.device, model.model.dtype
-        sizes = [len(ids) - 1 for _, ids in tails]  # the last token predicts nothing
+        sizes = [len(tail.ids) - 1 for tail in tails]  # the last token predicts nothing
         total = sum(sizes)
-        ids = np.concatenate([tail[:-1] for _, tail in tails])[None]
-        places = zip((common for common, _ in tails), sizes, strict=True)
-        positions = np.concatenate([np.arange(common, common + n) for common, n in places])
+        ids = np.concatenate([tail.ids[:-1] for tail in tails])[None]
+        places = zip(tails, sizes, strict=True)
+        positions = np.concatenate([np.arange(tail.at, tail.at + n) for tail, n in places])
         seen = np.zeros((total, length + total), bool)
         at = 0
-        for (common, _), size in zip(tails, sizes, strict=True):
-            seen[at : at + size, :common] = True
+        for tail, size in zip(tails, sizes, strict=True):
+            seen[at : at + size, :length] = tail.seen
             seen[at : at + size, length + at : length + at + size] = np.tri(size, dtype=bool)
             at += size
         mask = torch.zeros((1, 1, total, length + total), dtype=dtype, device=device)
@@ -368,9 +366,9 @@ class TorchLikelihood:
         model.count_tokens(total)
         logits = output.logits[0].float()
         found, at = [], 0
-        for (_, tail), size in zip(tails, sizes, strict=True):
+        for tail, size in zip(tails, sizes, strict=True):
             rows = logits[at : at + size]
-            labels = torch.from_numpy(tail[1:]).to(rows.device)
+            labels = torch.from_numpy(tail.ids[1:]).to(rows.device)
             losses = rows.logsumexp(-1) - rows.gather(1, labels[:, None])[:, 0]
             found.append(losses.tolist())
             at += size

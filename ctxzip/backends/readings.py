@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from ctxzip.backends.pytorch import require
-from ctxzip.units import FloatArray, IntArray
+from ctxzip.units import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from ctxzip.backends.likelihood import TorchLikelihood
 
-__all__ = ["Memory", "Readings", "Row", "State", "TorchReadings", "row_of"]
+__all__ = ["Memory", "Readings", "Row", "State", "Tail", "TorchReadings", "row_of"]
 
 LIMIT = 256 * 2**20
 _PIECE = 512  # tokens whose distributions over the vocabulary are held at a time
@@ -46,8 +46,13 @@ class Readings(Protocol):
         """
         ...
 
-    def behind(self, context: int, ends: Sequence[int]) -> list[FloatArray]:
-        """Negative log-likelihoods of the question behind the first ``ends`` characters."""
+    def seeing(self, context: int, parts: Sequence[Sequence[tuple[int, int]]]) -> list[FloatArray]:
+        """Negative log-likelihoods of the question where it sees parts of a context only.
+
+        Args:
+            context: its index.
+            parts: for each answer, the half-open ranges of characters that are seen, in order.
+        """
         ...
 
 
@@ -57,6 +62,20 @@ class Row(NamedTuple):
     ids: IntArray
     start: int
     left_out: int
+
+
+class Tail(NamedTuple):
+    """Tokens that are read against the cache of a text.
+
+    Attributes:
+        seen: which tokens of the text they see, bool, shape (tokens of the text,).
+        at: position of the first.
+        ids: token ids; the first is only read, the others are asked for too.
+    """
+
+    seen: BoolArray
+    at: int
+    ids: IntArray
 
 
 class State(NamedTuple):
@@ -177,34 +196,34 @@ class TorchReadings:
         ]
         return np.concatenate([np.zeros(0), *parts])
 
-    def behind(self, context: int, ends: Sequence[int]) -> list[FloatArray]:
-        """See :class:`Readings`."""
-        text = self._contexts[context] or ""
-        given = [text[:end] if text[:end].strip() else None for end in ends]
-        rows = self._likelihood.rows(self._query, given, [])
-        own = self._rows[context]
-        master = own.ids[: own.start]
-        if own.left_out or self._memory is None:
+    def seeing(self, context: int, parts: Sequence[Sequence[tuple[int, int]]]) -> list[FloatArray]:
+        """See :class:`Readings`.
+
+        The tokens of the parts were read in their context and are looked at as they are; what
+        stands behind them follows the last of them. So an answer costs the question's tokens.
+        """
+        text, row = self._contexts[context] or "", self._rows[context]
+        if self._memory is None:
+            given = ["".join(text[a:b] for a, b in some) for some in parts]
+            rows = self._likelihood.rows(self._query, [one or None for one in given], [])
             return self._likelihood.read_rows(rows, [])
-        tails = []
-        for row in rows:
-            size = min(len(row.ids), len(master), row.start)
-            differs = np.flatnonzero(row.ids[:size] != master[:size])
-            # The token before the question is read again: it predicts the first one of it.
-            common = min(int(differs[0]) if len(differs) else size, row.start - 1)
-            tails.append((common, row.ids[common:]))
-        found: list[FloatArray] = []
+        starts = self._likelihood.offsets(f"{text}\n\n{self._query}")[row.left_out :]
+        # Read again: what parts context and question, at least the token before the question.
+        own = min(int(np.searchsorted(starts, len(text))), row.start - 1)
         state = self._state(context)
-        at = 0
-        while at < len(tails):
-            to, total = at, 0
-            while to < len(tails) and (to == at or total + len(tails[to][1]) <= _TAILS):
-                total += len(tails[to][1])
-                to += 1
-            values = self._likelihood.tails(state.fork(), len(master), tails[at:to])
-            for (common, _), row, some in zip(tails[at:to], rows[at:to], values, strict=True):
-                found.append(np.array(some[row.start - common - 1 :]))
-            at = to
+        tails = []
+        for some in parts:
+            seen = np.zeros(row.start, bool)
+            seen[0] = True  # models rest their attention on the first token
+            for low, high in some:
+                seen[:own] |= (starts[:own] >= low) & (starts[:own] < high)
+            at = int(np.flatnonzero(seen)[-1]) + 1
+            tails.append(Tail(seen, at, row.ids[own:]))
+        size = max(1, _TAILS // (len(row.ids) - own))
+        found: list[FloatArray] = []
+        for at in range(0, len(tails), size):
+            read = self._likelihood.tails(state.fork(), row.start, tails[at : at + size])
+            found += [np.array(values[row.start - own - 1 :]) for values in read]
         return found
 
     def _state(self, context: int) -> State:

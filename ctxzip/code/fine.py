@@ -24,7 +24,7 @@ class Blocks:
     Attributes:
         nodes: the tree's nodes that stand or fall with each block.
         skip: index of the first block behind each and all it holds.
-        first: line at which each begins.
+        lines: half-open ranges of lines of each.
         text: source of each block, without what other blocks hold.
         cost: its tokens.
         returns: whether it gives a result or raises.
@@ -32,7 +32,7 @@ class Blocks:
 
     nodes: tuple[tuple[int, ...], ...]
     skip: tuple[int, ...]
-    first: tuple[int, ...]
+    lines: tuple[tuple[tuple[int, int], ...], ...]
     text: tuple[str, ...]
     cost: tuple[int, ...]
     returns: tuple[bool, ...]
@@ -106,8 +106,8 @@ def blocks_of(
     texts = tuple("".join(tree.slice(a, b) for a, b in some) for some in lines)
     cost = tuple(max(1, sum(line_cost[b] - line_cost[a] for a, b in some)) for some in lines)
     returns = tuple(any(_RETURNS.match(line) for line in text.splitlines()) for text in texts)
-    first = tuple(some[0][0] for some in lines)
-    return Blocks(tuple(nodes), tuple(skip), first, texts, cost, returns)
+    places = tuple(map(tuple, lines))
+    return Blocks(tuple(nodes), tuple(skip), places, texts, cost, returns)
 
 
 def choose_blocks(

@@ -187,9 +187,9 @@ class Planner:
             ends = self.inside.boundaries(i)
             lines = None if ends is None else [first + line for line in ends]
             blocks = blocks_of(source.tree, node, source.line_cost, lines)
-            begins = int(source.tree.starts[first])
-            starts = [int(source.tree.starts[line]) - begins for line in blocks.first]
-            self._fine[i] = blocks, self.inside.blocks(i, blocks.text, starts)
+            places = source.tree.starts - source.tree.starts[first]
+            spans = [[(int(places[a]), int(places[b])) for a, b in some] for some in blocks.lines]
+            self._fine[i] = blocks, self.inside.blocks(i, blocks.text, spans)
         return self._fine[i]
 
     def _signatures(self, draft: _Draft) -> None:

@@ -141,13 +141,15 @@ class Inside(Protocol):
         """The lines of a part after which a block ends; None to go by its structure."""
         ...
 
-    def blocks(self, part: int, blocks: Sequence[str], starts: Sequence[int]) -> FloatArray:
+    def blocks(
+        self, part: int, blocks: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]
+    ) -> FloatArray:
         """Usefulness of blocks of a part, float64, shape (n,), at least 0.
 
         Args:
             part: index of the part.
             blocks: their source, in the order of the part.
-            starts: first character of each in the part's text.
+            spans: half-open ranges of characters of each in the part's text.
         """
         ...
 
@@ -165,7 +167,9 @@ class ByWords:
     def boundaries(self, part: int) -> None:
         """Blocks follow the structure of the code."""
 
-    def blocks(self, part: int, blocks: Sequence[str], starts: Sequence[int]) -> FloatArray:
+    def blocks(
+        self, part: int, blocks: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]
+    ) -> FloatArray:
         """See :class:`Inside`."""
         if not self._query or not self._query.strip():
             return np.zeros(len(blocks))

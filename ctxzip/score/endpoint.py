@@ -125,11 +125,11 @@ class EndpointReadings:
         ]
         return np.array([at for at, _ in known], np.int64), np.array([v for _, v in known])
 
-    def behind(self, context: int, ends: Sequence[int]) -> list[FloatArray]:
-        """See :class:`ctxzip.backends.readings.Readings`; servers cache what prompts share."""
+    def seeing(self, context: int, parts: Sequence[Sequence[tuple[int, int]]]) -> list[FloatArray]:
+        """See :class:`ctxzip.backends.readings.Readings`; an endpoint reads the parts again."""
         text = self._contexts[context]
-        given = [text[:end] if text[:end].strip() else None for end in ends]
-        return EndpointReadings(self._likelihood, self._query, given).question
+        given = ["".join(text[a:b] for a, b in some) for some in parts]
+        return EndpointReadings(self._likelihood, self._query, [g or None for g in given]).question
 
 
 def _read(data: bytes, prompt: str) -> list[_Token]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -147,8 +146,7 @@ class PerplexityCode:
 class _Inside:
     """The inside of functions, from what was read to rank them.
 
-    A block is worth what reading on over it lowers the perplexity of the question: its function is
-    read up to the block, and up to its end.
+    A block is worth what it lowers the perplexity of the question beside the function's header.
 
     Args:
         readings: of the question behind nothing, and behind each text.
@@ -186,15 +184,23 @@ class _Inside:
         blank = [i for i, text in enumerate(lines) if not text.strip()]
         return sorted([*blank, *(full[k] for k in spikes(bits))])
 
-    def blocks(self, part: int, blocks: Sequence[str], starts: Sequence[int]) -> FloatArray:
+    def blocks(
+        self, part: int, blocks: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]
+    ) -> FloatArray:
         """See :class:`ctxzip.score.code.Inside`."""
         place = self._places.get(part)
-        if place is None or not blocks:
-            return self._others.blocks(part, blocks, starts)
-        found = [perplexity(nll) for nll in self._readings.behind(place, starts)]
-        found.append(self._found[place])
-        gained = [a - b if math.isfinite(a - b) else 0.0 for a, b in pairwise(found)]
-        return np.maximum(gained, 0.0)
+        if place is None:
+            return self._others.blocks(part, blocks, spans)
+        if len(blocks) < 2:
+            return np.ones(len(blocks))  # nothing to choose between
+        header = (0, spans[0][0][0])
+        seen = [[header], *([header, *some] for some in spans)]
+        found = [perplexity(nll) for nll in self._readings.seeing(place, seen)]
+        gained = np.array([found[0] - value for value in found[1:]])
+        finite = gained[np.isfinite(gained)]
+        # Only their differences count: what helps least is worth nothing, not less.
+        low = float(finite.min()) if len(finite) else 0.0
+        return np.where(np.isfinite(gained), gained - low, 0.0)
 
 
 def _first(scores: FloatArray, sizes: Sequence[int], room: float) -> list[int]:

@@ -1,10 +1,12 @@
-"""Source code: does the function that a question means survive, at what cost, how fast.
+r"""Source code: does the function that a question means survive, at what cost, how fast.
 
     python -m tests.benchmarks.code                       # finding, words of identifiers
     python -m tests.benchmarks.code --scorer mini
     python -m tests.benchmarks.code --model FOLDER --questions 20 --shortlist 2
     python -m tests.benchmarks.code --speed
     python -m tests.benchmarks.code --cost FOLDER --reference PATH/TO/LongCodeZip
+    python -m tests.benchmarks.code --beside FOLDER --reference PATH/TO/LongCodeZip \
+                                    --questions 5 --sizes 3500 4500
 
 Finding is in the manner of RepoQA (Liu et al., 2024): the question is a function's docstring, taken
 out of the code; the context is its file among others of its package, 8,000 to 16,000 tokens; the
@@ -189,45 +191,94 @@ def speed() -> None:
             print("  ", stages, result.tokens_before, "->", result.tokens_after, "tokens")
 
 
-def cost(folder: Path, reference: Path, least: int, files: int) -> None:
-    """Print tokens read and seconds, ours and the reference's, on some files."""
-    from ctxzip.backends.likelihood import TorchLikelihood
-    from ctxzip.backends.pytorch import Placement
-    from ctxzip.backends.pytorch_lm import CausalModel
-    from ctxzip.code.compressor import CodeCompressor
-    from ctxzip.score.perplexity import PerplexityCode
-    from tests.parity.make_canonical_code import published
+class Both:
+    """ctxzip and the reference with the same language model.
 
-    model = TorchLikelihood(CausalModel(str(folder), Placement(device="cpu", dtype="float32")))
-    scorer = PerplexityCode(lambda: model)
-    compressor = CodeCompressor("longcodezip", scorer, settings=LongCodeZip(scorer="perplexity"))
-    zip_, read = published(reference, folder)
+    Args:
+        folder: the model.
+        reference: checkout of LongCodeZip.
+    """
+
+    def __init__(self, folder: Path, reference: Path) -> None:
+        from ctxzip.backends.likelihood import TorchLikelihood
+        from ctxzip.backends.pytorch import Placement
+        from ctxzip.backends.pytorch_lm import CausalModel
+        from ctxzip.code.compressor import CodeCompressor
+        from ctxzip.score.perplexity import PerplexityCode
+        from tests.parity.make_canonical_code import published
+
+        placement = Placement(device="cpu", dtype="float32")
+        self._model = model = TorchLikelihood(CausalModel(str(folder), placement))
+        scorer = PerplexityCode(lambda: model)
+        settings = LongCodeZip(scorer="perplexity")
+        self._ours = CodeCompressor("longcodezip", scorer, settings=settings)
+        self._theirs, self._read = published(reference, folder)
+
+    def ours(self, text: str, question: str, ratio: float) -> tuple[str, int, float]:
+        """Output, tokens through the model, seconds."""
+        before, begun = self._model.tokens_read, time.perf_counter()
+        result = ctxzip.compress(
+            [Document(text, id="a.py")], ratio, query=question, compressor=self._ours
+        )
+        assert result.tokens_after <= (result.ceiling or 0)
+        return result.text, self._model.tokens_read - before, time.perf_counter() - begun
+
+    def theirs(
+        self, text: str, question: str, rate: float, fine: float | None
+    ) -> tuple[str, int, float]:
+        """The same of the reference; ``fine`` None is its default."""
+        self._read.clear()
+        begun = time.perf_counter()
+        found = self._theirs.compress_code_file(text, query=question, rate=rate, fine_ratio=fine)
+        return found["compressed_code"], sum(self._read), time.perf_counter() - begun
+
+
+def cost(both: Both, sizes: tuple[int, int], files: int) -> None:
+    """Print tokens read and seconds, ours and the reference's, both by default to a half."""
     ratios = []
-    for case in cases(PACKAGES, files, seed=7, keep=False, sizes=(least, least + 400)):
+    for case in cases(PACKAGES, files, seed=7, keep=False, sizes=sizes):
         text = "\n".join(document.text for document in case.documents)
         # A question as people ask it. Behind every part both read all of it, so with a long one
         # both read little else.
         question = case.question.split("\n\n")[0]
-        before, begun = model.tokens_read, time.perf_counter()
-        result = ctxzip.compress(
-            [Document(text, id="a.py")], 0.5, query=question, compressor=compressor
-        )
-        assert result.tokens_after <= result.ceiling
-        ours = (model.tokens_read - before, time.perf_counter() - begun)
-        print(f"{question!r}: {result.tokens_before} tokens -> {result.tokens_after}")
-        print(f"ctxzip: {ours[0]:,} tokens through the model, {ours[1]:.1f} s", flush=True)
-        read.clear()
-        begun = time.perf_counter()
-        zip_.compress_code_file(text, query=question, rate=0.5)
-        theirs = (sum(read), time.perf_counter() - begun)
-        print(f"reference: {theirs[0]:,} tokens in {len(read)} calls, {theirs[1]:.1f} s")
-        ratios.append((theirs[0] / ours[0], theirs[1] / ours[1]))
+        print(f"{question!r}, {case.size} tokens")
+        _, mine, quick = both.ours(text, question, 0.5)
+        print(f"ctxzip: {mine:,} tokens through the model, {quick:.1f} s", flush=True)
+        _, read, slow = both.theirs(text, question, 0.5, None)
+        ratios.append((read / mine, slow / quick))
         print(
-            f"{ratios[-1][0]:.1f} times fewer tokens, {ratios[-1][1]:.1f} times less time",
+            f"reference: {read:,} tokens, {slow:.1f} s: {read / mine:.1f} times fewer tokens,"
+            f" {slow / quick:.1f} times less time",
             flush=True,
         )
     fewer, faster = map(statistics.median, zip(*ratios, strict=True))
     print(f"medians: {fewer:.1f} times fewer tokens, {faster:.1f} times less time")
+
+
+def beside(both: Both, sizes: tuple[int, int], questions: int, factor: float) -> None:
+    """Print how often the function survives whole, ours and the reference's.
+
+    The reference multiplies the rates of its two stages: functions to a quarter, lines of them to
+    four fifths come to a fifth of the tokens.
+    """
+    count = tokens.resolve("o200k_base").count
+    whole, left, through = [0, 0], [0.0, 0.0], [0, 0]
+    for i, case in enumerate(cases(PACKAGES, questions, seed=3, keep=False, sizes=sizes), 1):
+        text = "\n".join(document.text for document in case.documents)
+        found = (
+            both.ours(text, case.question, 1 / factor),
+            both.theirs(text, case.question, 1 / factor / 0.8, 0.8),
+        )
+        for k, (output, read, _) in enumerate(found):
+            whole[k] += case.gold in output
+            left[k] += count(output) / count(text)
+            through[k] += read
+        for k, name in enumerate(("ctxzip   ", "reference")):
+            print(
+                f"{i} questions, {name}: found whole {whole[k] / i:.2f}, kept {left[k] / i:.3f} of"
+                f" the tokens, {through[k] / i:,.0f} tokens through the model",
+                flush=True,
+            )
 
 
 def main() -> None:
@@ -245,14 +296,18 @@ def main() -> None:
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--cost", type=Path, metavar="FOLDER")
     parser.add_argument("--files", type=int, default=3, help="of --cost")
+    parser.add_argument("--beside", type=Path, metavar="FOLDER")
     parser.add_argument("--reference", type=Path)
     arguments = parser.parse_args()
     if arguments.speed:
         return speed()
-    if arguments.cost is not None:
+    if arguments.cost is not None or arguments.beside is not None:
         if arguments.reference is None:
-            sys.exit("--cost needs --reference")
-        return cost(arguments.cost, arguments.reference, 2700, arguments.files)
+            sys.exit("--cost and --beside need --reference")
+        both = Both(arguments.cost or arguments.beside, arguments.reference)
+        if arguments.cost is not None:
+            return cost(both, (2700, 3100), arguments.files)
+        return beside(both, tuple(arguments.sizes), arguments.questions, arguments.factor)
     asked = cases(
         arguments.packages.split(","), arguments.questions, seed=arguments.seed,
         keep=arguments.keep_docstrings, sizes=tuple(arguments.sizes),
