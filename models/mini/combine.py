@@ -38,7 +38,7 @@ from ctxzip.units import FloatArray, IntArray, Passage
 
 LIMIT = {"squad": 400, "qed": 450, "qmsum": 200, "evidence_inference": 70}
 WEIGHT = {
-    "squad": 2.0, "qed": 2.0, "qmsum": 2.0, "2wiki": 0.6, "musique": 0.5, "numbered": 0.3,
+    "squad": 2.0, "qed": 2.0, "qmsum": 3.0, "2wiki": 0.6, "musique": 0.5, "numbered": 0.3,
 }  # fmt: skip
 KEPT_BACK = 0.15
 NUMBERED = 120
@@ -58,6 +58,7 @@ PLACES = (
 )  # fmt: skip
 EPOCHS = 12
 SHAPES = ((8, 6, 0.2), (1, 2, 0.2))  # hidden units, members, weight decay
+ROUNDS = 4  # times that all are fitted; their mean depends less on chance
 
 
 @dataclass
@@ -264,7 +265,7 @@ def fit(data: Sequence[Example], seed: int) -> Combiner:
         for e in data
     ]
     parts = []
-    for hidden, members, decay in SHAPES:
+    for hidden, members, decay in SHAPES * ROUNDS:
         net = Members(values.shape[1], hidden, members)
         _optimise(net, rows, decay, rng)
         parts.append(_merged(net.eval()))

@@ -8,7 +8,7 @@ import pytest
 
 import ctxzip
 from ctxzip import Document, ModelError, Options, bundle
-from ctxzip.score import mini
+from ctxzip.score import features, mini
 from ctxzip.score.base import ScoreRequest
 from ctxzip.segment.sentences import split
 from ctxzip.units import Passage, Words
@@ -224,3 +224,19 @@ def test_words_of_several_requests_are_read_together():
     read = [shape for name, shape in seen if name == "keep"]
     assert read
     assert len(read) < sum(shape[0] for shape in read)
+
+
+def test_a_region_of_a_long_document_stands_out_and_a_short_one_has_none(scorer):
+    weather = [f"It rained on day {i} and the streets were wet." for i in range(90)]
+    pump = [f"Crew {i} took the feed pump apart and cleaned its bearing." for i in range(30)]
+    long = passage(" ".join([*weather[:60], *pump, *weather[60:]]))
+    short = passage(" ".join(weather[:9]))
+    found = scorer.unit_features(ScoreRequest((long, short), "What did they do to the pump?"))[0]
+    for name in ("base", "late_weighted"):
+        narrow = found[:, features.NAMES.index(f"{name}_region_10")]
+        wide = found[:, features.NAMES.index(f"{name}_region_30")]
+        assert 62 <= narrow.argmax() < 88
+        assert narrow[70] > wide[70] > 0 > wide[0]
+        assert abs(narrow[120:]).max() < 1e-9
+        inside, outside = narrow[65:85], np.delete(narrow[:120], np.arange(50, 100))
+        assert inside.min() > outside.max()
