@@ -125,8 +125,9 @@ class Memory:
             if size <= self._left:
                 break
             self._left += self._kept.pop(i)[1]
+        state = make()
         self._left -= size
-        self._kept[number] = surprise, size, make()
+        self._kept[number] = surprise, size, state
 
     def get(self, number: int) -> State | None:
         """The state of a context, if it was kept."""

@@ -2,9 +2,10 @@
 
 Shi et al. (ASE 2025, arXiv 2510.00446). Functions and blocks are ranked by PPL(q) - PPL(q | code);
 a function is cut into blocks behind lines that surprise the model more than their neighbours do.
-The published code reads each block again, by itself, and the lines of a function once per line. Here
-both come from the reading that ranked the function: a block is what the question sees of it beside
-the function's header. ``LongCodeZip(compat=True)`` reads as published.
+The published code reads each block again, by itself, and a function once for each of its lines.
+Here both come from the reading that ranked the function: a block is worth what it lowers the
+perplexity of the question beside the function's header. ``LongCodeZip(compat=True)`` reads as
+published.
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ class PerplexityCode:
 class _Inside:
     """The inside of functions, from what was read to rank them.
 
-    A block is worth what it lowers the perplexity of the question beside the function's header.
+    A block is worth what it lowers the perplexity of the question beside its function's header.
 
     Args:
         readings: of the question behind nothing, and behind each text.
