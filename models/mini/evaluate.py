@@ -1,7 +1,7 @@
 """Measure `mini` on the dev sets.
 
     python models/mini/evaluate.py --data DIR [--backbone DIR] [--plot FILE] \
-        [--parts relevance,keep,threshold,unanswerable]
+        [--parts relevance,keep,reliability,threshold,unanswerable] [--language-model DIR]
 
 Requests are those of ``ctxzip.evaluate.build_requests`` (fixed seed). Evidence recall, all-
 evidence and answer recall are averages over requests; intervals are paired bootstraps over
@@ -32,6 +32,7 @@ from ctxzip.evaluate import (
     paired_bootstrap,
 )
 from ctxzip.pipeline import Pipeline
+from ctxzip.prepare import passage_of
 from ctxzip.score import features
 from ctxzip.score.base import ScoreRequest, UnitScores
 from ctxzip.score.function_words import function_words
@@ -48,6 +49,7 @@ SETS = {
     "qmsum_dev": (0.30,),
     "evidence_inference_dev": (0.30,),
 }
+PARTS = ("relevance", "keep", "reliability", "threshold", "unanswerable")
 CURVE = (0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 _WORD = re.compile(r"\w+")
 
@@ -176,12 +178,15 @@ def relevance(
             scorer.forget()
 
 
-def keep(data: Path, scorer: MiniScorer) -> None:
+def keep(data: Path, scorer: MiniScorer, language_model: Path | None) -> None:
     """Without a query: how many answers to everything asked about a paragraph survive whole."""
-    print(
-        "\n| set | words kept | " + " | ".join(("mini", "idf", "stop words first", "random")) + " |"
-    )
-    print("|---|---|---|---|---|---|")
+    names = ["mini", "idf", "stop words first", "random"]
+    surprisal = None
+    if language_model is not None:
+        names.append("surprisal")
+        surprisal = _surprisal(language_model)
+    print("\n| set | words kept | " + " | ".join(names) + " |")
+    print("|---|---|" + "---|" * len(names))
     for name in ("squad_dev", "qed_dev"):
         asked: dict[tuple[str, str], list[Record]] = {}
         for record in load_records(data / f"{name}.jsonl.xz"):
@@ -196,6 +201,8 @@ def keep(data: Path, scorer: MiniScorer) -> None:
             "stop": lambda _, text: _stop(text),
             "random": lambda _, text: np.random.default_rng(len(text)).random(len(_split(text)[0])),
         }
+        if surprisal is not None:
+            rankings["surprisal"] = lambda _, text: surprisal(text)
         ranked = {method: [rank(*key) for key in chosen] for method, rank in rankings.items()}
         for fraction in (0.5, 0.33):
             cells = []
@@ -207,6 +214,31 @@ def keep(data: Path, scorer: MiniScorer) -> None:
                 ]
                 cells.append(f"{np.mean(hits):.3f}")
             print(f"| {name} | {fraction:.0%} | " + " | ".join(cells) + " |", flush=True)
+
+
+def _surprisal(folder: Path) -> Callable[[str], FloatArray]:
+    """Words by the mean surprisal of their tokens, as Selective-Context ranks them.
+
+    Li et al., "Compressing Context to Enhance Inference Efficiency of Large Language Models" (EMNLP
+    2023). The first token has none and counts as the most surprising.
+    """
+    from ctxzip.backends.likelihood import TorchLikelihood
+    from ctxzip.backends.pytorch import Placement
+    from ctxzip.backends.pytorch_lm import CausalModel
+
+    likelihood = TorchLikelihood(CausalModel(str(folder), Placement(dtype="float32")))
+
+    def rank(text: str) -> FloatArray:
+        at, loss = likelihood.read("?", [text]).surprisal(0)
+        start, end = _split(text)
+        # A token begins with the space before its word.
+        word = np.searchsorted(end, at, side="right")
+        inside = word < len(start)
+        total = np.bincount(word[inside], loss[inside], minlength=len(start))
+        count = np.bincount(word[inside], minlength=len(start))
+        return np.where(count > 0, total / np.maximum(count, 1), np.inf)
+
+    return rank
 
 
 def _split(text: str) -> tuple[Any, Any]:
@@ -252,8 +284,29 @@ def _shortened(text: str, value: FloatArray, fraction: float) -> str:
     return " ".join(text[a:b] for a, b in zip(start[chosen], end[chosen], strict=True))
 
 
+def reliability(data: Path, scorer: MiniScorer, limit: int | None) -> None:
+    """Whether the probability means what it says, over the sentences of three sets."""
+    from combine import label
+
+    edges = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0)
+    probability: list[FloatArray] = []
+    needed: list[FloatArray] = []
+    for name in ("hotpotqa_dev", "qed_dev", "squad_dev"):
+        for record in build_requests(name, load_records(data / f"{name}.jsonl.xz"))[:limit]:
+            passages = tuple(passage_of(document) for document in record.documents)
+            probability += scorer.units([ScoreRequest(passages, record.query)])[0].units
+            needed.append(label(passages, [{"evidence": some} for some in record.evidence]))
+    all_probability, all_needed = np.concatenate(probability), np.concatenate(needed)
+    place = np.clip(np.searchsorted(edges, all_probability, side="right") - 1, 0, len(edges) - 2)
+    print("\n| probability | sentences | mean probability | of these needed |\n|---|---|---|---|")
+    for i in range(len(edges) - 1):
+        chosen = place == i
+        said, true = (float(values[chosen].mean()) for values in (all_probability, all_needed))
+        print(f"| {edges[i]}-{edges[i + 1]} | {chosen.sum()} | {said:.3f} | {true:.3f} |")
+
+
 def threshold(data: Path, compressor: Any, limit: int | None) -> None:
-    """What a threshold keeps, and whether the probability means what it says."""
+    """What a threshold keeps."""
     print("\n| set | threshold | tokens kept | evidence recall |\n|---|---|---|---|")
     for name in ("hotpotqa_dev", "qed_dev", "squad_dev"):
         records = build_requests(name, load_records(data / f"{name}.jsonl.xz"))[:limit]
@@ -363,7 +416,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=beside)
     parser.add_argument("--bundle", type=Path, help="another bundle than the shipped one")
     parser.add_argument("--backbone", type=Path, help="folder of all-MiniLM-L6-v2, for its figures")
-    parser.add_argument("--parts", default="relevance,keep,threshold,unanswerable")
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument(
+        "--language-model", type=Path, help="folder of a causal one, for surprisal beside keep"
+    )
     parser.add_argument("--limit", type=int, help="requests per set")
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
@@ -383,7 +439,9 @@ def main() -> None:
     if "relevance" in parts:
         relevance(options.data, methods, scorers, options.limit)
     if "keep" in parts:
-        keep(options.data, scorer)
+        keep(options.data, scorer, options.language_model)
+    if "reliability" in parts:
+        reliability(options.data, scorer, options.limit)
     if "threshold" in parts:
         threshold(options.data, mini, options.limit)
     if "unanswerable" in parts:
