@@ -28,7 +28,7 @@ __all__ = [
 
 ANCHORS = 5
 _SCALES = (1, 4, 12)
-_REGIONS = (10, 30, 80)
+_REGIONS = (30, 80)
 _SIGNALS = ("situated", "late", "late_weighted", "bm25", "bm25_titled", "bm25_passage", "window")
 NAMES: tuple[str, ...] = (
     *(f"{name}{kind}" for name in (*_SIGNALS, "base") for kind in ("", "_z", "_gap")),

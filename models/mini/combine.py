@@ -6,7 +6,8 @@
 Every request is used whole, with fewer of its passages, and now and then without the ones that
 answer it (then nothing is needed). The combiner is a network of one hidden layer on standardised
 features; members of two sizes share their input and are averaged, and a linear path is added; it
-is written as one matrix after another. Loss: cross-entropy of each needed unit against the others
+is written as one matrix after another. A linear path for the regions of long documents is fitted on
+top. Loss: cross-entropy of each needed unit against the others
 of its request, and binary cross-entropy. ``calibrate`` then fits two numbers on requests that were
 kept back from the fit: P(needed) = sigmoid(logit / temperature + bias).
 """
@@ -38,7 +39,7 @@ from ctxzip.units import FloatArray, IntArray, Passage
 
 LIMIT = {"squad": 400, "qed": 450, "qmsum": 200, "evidence_inference": 70}
 WEIGHT = {
-    "squad": 2.0, "qed": 2.0, "qmsum": 3.0, "2wiki": 0.6, "musique": 0.5, "numbered": 0.3,
+    "squad": 2.0, "qed": 2.0, "qmsum": 2.0, "2wiki": 0.6, "musique": 0.5, "numbered": 0.3,
 }  # fmt: skip
 KEPT_BACK = 0.15
 NUMBERED = 120
@@ -58,7 +59,9 @@ PLACES = (
 )  # fmt: skip
 EPOCHS = 12
 SHAPES = ((8, 6, 0.2), (1, 2, 0.2))  # hidden units, members, weight decay
-ROUNDS = 4  # times that all are fitted; their mean depends less on chance
+# The loss counts sentences, but what a meeting says about a question is of use as a whole: with twice
+# the weights that the loss finds, .41 instead of .34 of the evidence of held-out meetings survives.
+REGION_GAIN, REGION_EPOCHS = 2.0, 6
 
 
 @dataclass
@@ -250,7 +253,8 @@ def fit(data: Sequence[Example], seed: int) -> Combiner:
     torch.manual_seed(seed)
     rng = random.Random(seed)
     values = np.concatenate([e.features for e in data])
-    columns = np.flatnonzero(np.ptp(values, axis=0) > 0)
+    varies = np.ptp(values, axis=0) > 0
+    columns = np.flatnonzero(varies & ["_region_" not in name for name in NAMES])
     values = values[:, columns]
     share = np.concatenate([np.full(len(e.label), 1 / len(e.label)) for e in data])
     share /= share.sum()
@@ -265,7 +269,7 @@ def fit(data: Sequence[Example], seed: int) -> Combiner:
         for e in data
     ]
     parts = []
-    for hidden, members, decay in SHAPES * ROUNDS:
+    for hidden, members, decay in SHAPES:
         net = Members(values.shape[1], hidden, members)
         _optimise(net, rows, decay, rng)
         parts.append(_merged(net.eval()))
@@ -274,6 +278,65 @@ def fit(data: Sequence[Example], seed: int) -> Combiner:
     second = np.concatenate([w / len(parts) for _, (w, _) in parts])
     second_bias = np.mean([b for _, (_, b) in parts], axis=0)
     return Combiner(columns, mean, scale, ((first, first_bias), (second, second_bias)))
+
+
+def with_regions(combiner: Combiner, data: Sequence[Example], seed: int) -> Combiner:
+    """Add a linear path for the regions of long documents, fitted with the rest as it is.
+
+    Regions are 0 in short passages, so nothing changes there.
+    """
+    columns = np.array([i for i, name in enumerate(NAMES) if "_region_" in name])
+    rows = [
+        (
+            torch.from_numpy(combine(combiner, e.features)).float(),
+            torch.from_numpy(np.clip(e.features[:, columns], -6, 6)).float(),
+            torch.from_numpy(e.label).float(),
+            e.weight,
+        )
+        for e in data
+    ]
+    path = torch.zeros(len(columns), requires_grad=True)
+    optimizer = torch.optim.Adam([path], lr=0.05)
+    rng, step = random.Random(seed), 0
+    for _ in range(REGION_EPOCHS):
+        rng.shuffle(rows)
+        for i in range(0, len(rows) - 15, 16):
+            for group in optimizer.param_groups:
+                group["lr"] = 0.05 * (1 - step / (REGION_EPOCHS * (len(rows) // 16)))
+            part = rows[i : i + 16]
+            logits = torch.cat([z + x @ path for z, x, _, _ in part])[:, None]
+            y = torch.cat([y for _, _, y, _ in part])
+            weight = torch.tensor([w for _, _, _, w in part])
+            loss = _loss(logits, y, _owners([y for _, _, y, _ in part]), weight) / len(part)
+            optimizer.zero_grad()
+            (loss + 1e-3 * (path**2).sum()).backward()
+            optimizer.step()
+            step += 1
+    found = REGION_GAIN * path.detach().numpy().astype(np.float64)[:, None]
+    (first, first_bias), (second, second_bias) = combiner.layers
+    first = np.block(
+        [
+            [first, np.zeros((len(first), 2))],
+            [np.zeros((len(columns), first.shape[1])), found, -found],
+        ]
+    )
+    return replace(
+        combiner,
+        columns=np.concatenate([combiner.columns, columns]),
+        mean=np.concatenate([combiner.mean, np.zeros(len(columns))]),
+        scale=np.concatenate([combiner.scale, np.ones(len(columns))]),
+        layers=(
+            (first, np.concatenate([first_bias, np.zeros(2)])),
+            (np.concatenate([second, [[1.0], [-1.0]]]), second_bias),
+        ),
+    )
+
+
+def _owners(labels: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The number of its request for every unit."""
+    return torch.repeat_interleave(
+        torch.arange(len(labels)), torch.tensor([len(y) for y in labels])
+    )
 
 
 Row = tuple[torch.Tensor, torch.Tensor, float]
@@ -290,9 +353,7 @@ def _optimise(net: Members, rows: list[Row], decay: float, rng: random.Random) -
             for group in optimizer.param_groups:
                 group["lr"] = 2e-3 * max(0.02, 1 - step / steps)
             part = rows[i : i + 16]
-            owner = torch.repeat_interleave(
-                torch.arange(len(part)), torch.tensor([len(y) for _, y, _ in part])
-            )
+            owner = _owners([y for _, y, _ in part])
             weight = torch.tensor([w for _, _, w in part])
             y = torch.cat([y for _, y, _ in part])
             loss = _loss(net(torch.cat([x for x, _, _ in part])), y, owner, weight) / len(part)
@@ -395,7 +456,8 @@ def main() -> None:
     options = parser.parse_args()
     importance = load_file(options.weights)["importance.weight"][0].numpy()
     data = examples(options, importance)
-    combiner = fit([e for e in data if not e.kept_back], options.seed)
+    fitted = [e for e in data if not e.kept_back]
+    combiner = with_regions(fit(fitted, options.seed), fitted, options.seed)
     combiner = calibrate(combiner, [e for e in data if e.kept_back])
     write(combiner, importance, options.out)
     print(

@@ -227,16 +227,32 @@ def test_words_of_several_requests_are_read_together():
 
 
 def test_a_region_of_a_long_document_stands_out_and_a_short_one_has_none(scorer):
-    weather = [f"It rained on day {i} and the streets were wet." for i in range(90)]
-    pump = [f"Crew {i} took the feed pump apart and cleaned its bearing." for i in range(30)]
-    long = passage(" ".join([*weather[:60], *pump, *weather[60:]]))
-    short = passage(" ".join(weather[:9]))
+    weather = [f"It rained on day {i} and the streets were wet." for i in range(250)]
+    pump = [f"Crew {i} took the feed pump apart and cleaned its bearing." for i in range(60)]
+    long = passage(" ".join([*weather[:150], *pump, *weather[150:]]))
+    short = passage(" ".join([*weather[:20], *pump[:9]]))
     found = scorer.unit_features(ScoreRequest((long, short), "What did they do to the pump?"))[0]
     for name in ("base", "late_weighted"):
-        narrow = found[:, features.NAMES.index(f"{name}_region_10")]
-        wide = found[:, features.NAMES.index(f"{name}_region_30")]
-        assert 62 <= narrow.argmax() < 88
-        assert narrow[70] > wide[70] > 0 > wide[0]
-        assert abs(narrow[120:]).max() < 1e-9
-        inside, outside = narrow[65:85], np.delete(narrow[:120], np.arange(50, 100))
-        assert inside.min() > outside.max()
+        near, far = (found[:, features.NAMES.index(f"{name}_region_{n}")] for n in (30, 80))
+        assert 165 <= near.argmax() < 195
+        assert near[180] > far[180] > 0 > far[0]
+        assert abs(near[310:]).max() < 1e-9 and abs(far[310:]).max() < 1e-9
+        assert near[160:200].min() > np.delete(near[:310], np.arange(120, 240)).max()
+
+
+def test_a_stretch_about_the_question_stays_whole():
+    talk = [f"Speaker {i % 4}: on point {i} of the budget we agreed last week." for i in range(400)]
+    asked = [
+        "Speaker 1: now the remote control itself.",
+        "Speaker 2: the case could be made of rubber.",
+        "Speaker 3: I would like that, it feels soft.",
+        "Speaker 0: right.",
+        "Speaker 1: and what about its buttons?",
+        "Speaker 2: the remote control needs only two of them, and a wheel.",
+        "Speaker 3: okay, yes.",
+        "Speaker 0: so the remote control will be rubber with a wheel.",
+    ] * 3
+    text = " ".join([*talk[:250], *asked, *talk[250:]])
+    query = "Summarize the discussion about the design of the remote control."
+    result = ctxzip.compress(text, 0.3, query=query, compressor="mini")
+    assert " ".join(asked) in result.text
