@@ -236,7 +236,8 @@ def test_a_region_of_a_long_document_stands_out_and_a_short_one_has_none(scorer)
         near, far = (found[:, features.NAMES.index(f"{name}_region_{n}")] for n in (30, 80))
         assert 165 <= near.argmax() < 195
         assert near[180] > far[180] > 0 > far[0]
-        assert abs(near[310:]).max() < 1e-9 and abs(far[310:]).max() < 1e-9
+        assert abs(near[310:]).max() < 1e-9
+        assert abs(far[310:]).max() < 1e-9
         assert near[160:200].min() > np.delete(near[:310], np.arange(120, 240)).max()
 
 
