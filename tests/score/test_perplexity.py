@@ -16,6 +16,7 @@ import pytest
 import ctxzip
 from ctxzip import Chat, Document, LongCodeZip
 from ctxzip.knapsack import adaptive_rates, knapsack
+from ctxzip.score.code import ByWords, CodeText
 from ctxzip.score.perplexity import PerplexityCode, numbered_lines, perplexity, spikes
 from tests import checkpoints
 
@@ -121,6 +122,33 @@ def test_the_inside_of_what_was_read_costs_little(
     again, _ = likelihood.question(QUERY, contexts)
     for one, other in zip(readings.question, again, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+def test_blocks_end_at_blank_lines_and_are_judged_beside_the_header(likelihood: Any):
+    other = "x = 1\nvalve = 2\n"
+    parts = [CodeText(TEXT, "pump"), CodeText(other), CodeText("\n")]
+    ranked = PerplexityCode(lambda: likelihood).rank(QUERY, parts, 100)
+    assert ranked.scores[2] == -math.inf
+    ends = ranked.inside.boundaries(0)
+    lines = TEXT.split("\n")
+    assert ends is not None
+    assert {i for i, line in enumerate(lines) if not line} <= set(ends) < set(range(len(lines)))
+    places = [TEXT.index(some) for some in ("    the =", "    if the", "    # of and")]
+    spans = [[(a, b)] for a, b in zip(places, [*places[1:], len(TEXT)], strict=True)]
+    before = likelihood.tokens_read
+    values = ranked.inside.blocks(0, [TEXT[a:b] for [(a, b)] in spans], spans)
+    assert likelihood.tokens_read - before <= 4 * (likelihood.size(QUERY) + 4)
+    assert values.min() == 0
+    assert len(set(values.tolist())) == 3
+    before = likelihood.tokens_read
+    assert ranked.inside.blocks(0, [TEXT], [[(0, len(TEXT))]]).tolist() == [1]
+    assert likelihood.tokens_read == before
+    # What the model did not read is judged by its words.
+    short = PerplexityCode(lambda: likelihood, shortlist=1).rank(QUERY, parts, 1)
+    unread = [i for i in (0, 1) if short.inside.boundaries(i) is None]
+    assert len(unread) == 1
+    found = short.inside.blocks(unread[0], ["x = 1\n", "valve = 2\n"], [[(0, 6)], [(6, 16)]])
+    assert found.tolist() == ByWords(QUERY).blocks(0, ["x = 1\n", "valve = 2\n"], []).tolist()
 
 
 def test_the_memory_keeps_what_makes_the_question_likely():
