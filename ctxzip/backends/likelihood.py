@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -244,12 +245,8 @@ class TorchLikelihood:
             index = torch.tensor([i], device=hidden.device)
             surplus = hidden.shape[1] - row.start
 
-            def state(
-                i: int = i, row: Row = row, index: Any = index, surplus: int = surplus
-            ) -> State:
-                return State(hidden[i, : row.start].clone(), row_of(cache, index, surplus))
-
-            memory.offer(number, float(found[i].mean()), row.start, state)
+            make = partial(_state_of, hidden[i, : row.start], cache, index, surplus)
+            memory.offer(number, float(found[i].mean()), row.start, make)
 
     def state(self, ids: IntArray) -> State:
         """The states of one text."""
