@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache, lru_cache, partial
-from itertools import chain
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -26,7 +26,7 @@ from ctxzip.backends.encoder import Encoder, FloatStates, kind_of
 from ctxzip.errors import InputError, ModelError
 from ctxzip.score.classifier import LLMLingua2, keep_probability
 from ctxzip.tokens import resolve
-from ctxzip.units import BoolArray, FloatArray, IntArray
+from ctxzip.units import BoolArray, IntArray
 
 if TYPE_CHECKING:
     import tokenizers
@@ -35,6 +35,8 @@ __all__ = ["MOST_FORCED", "Chunk", "Reading", "Reference"]
 
 LENGTH = 512
 MOST_FORCED = 100
+# Distances to a neighbour, as a part of the step, at which rounding might decide.
+_CLOSE = 1e-3
 # The reference draws the embeddings of its additional tokens after seeding with this.
 SEED = 42
 
@@ -70,7 +72,8 @@ class _Pieces:
 
     def of(self, ids: IntArray) -> tuple[BoolArray, npt.NDArray[np.object_]]:
         """Special, begins, raised of each id, bool, (3, n); how it is shown and bare, (2, n)."""
-        for i in np.unique(ids[~self._known[ids]]).tolist():
+        known = self._known[ids]
+        for i in [] if known.all() else np.unique(ids[~known]).tolist():
             piece = self._look(i)
             self._flags[:, i] = piece[:3]
             self._texts[:, i] = piece[3:]
@@ -236,7 +239,9 @@ class Reference:
             if again != tokens:
                 start, end = _aligned(tokens, again, start, end)
         ids = ids[: LENGTH - 1]
-        framed = np.concatenate([[self._first], ids, [self._last]])[:LENGTH]
+        framed = np.empty(min(len(ids) + 2, LENGTH), np.int64)
+        framed[0], framed[-1] = self._first, self._last
+        framed[1 : len(ids) + 1] = ids
         return Chunk(surface, ids, framed, start, end)
 
     def _within(self, token_id: int) -> bool:
@@ -267,10 +272,15 @@ class Reference:
     def read(self, chunks: Sequence[Chunk]) -> list[Reading]:
         """Run the model over chunks of any number of contexts."""
         encoded = self._encoder.forward([chunk.ids for chunk in chunks])
-        return [
-            self._words(chunk, keep_probability(logits)[1 : 1 + len(chunk.tokens)])
-            for chunk, logits in zip(chunks, encoded.states, strict=True)
+        if not chunks:
+            return []
+        lengths = [len(logits) for logits in encoded.states]
+        every = keep_probability(np.concatenate(encoded.states))
+        found = [
+            every[low + 1 : min(low + 1 + len(chunk.tokens), high)]
+            for chunk, (low, high) in zip(chunks, pairwise(_sums(lengths).tolist()), strict=True)
         ]
+        return self._words(chunks, found)
 
     def _look(self, token_id: int) -> _Piece:
         # From the id: the surface of an unknown piece is lost, as in the reference.
@@ -292,34 +302,54 @@ class Reference:
             raised = raised or bool(re.search(r"\d", shown if begins else token))
         return _Piece(token in self._special, begins, raised, shown, bare)
 
-    def _words(self, chunk: Chunk, probability: FloatStates) -> Reading:
-        """Merge tokens into words."""
-        flags, texts = self._pieces.of(chunk.tokens[: len(probability)])
+    def _words(
+        self, chunks: Sequence[Chunk], probabilities: Sequence[FloatStates]
+    ) -> list[Reading]:
+        """Merge the tokens of chunks into words; all chunks in common arrays."""
+        bounds = _sums([len(one) for one in probabilities])
+        flags, texts = self._pieces.of(
+            np.concatenate([c.tokens[: len(p)] for c, p in zip(chunks, probabilities, strict=True)])
+        )
         chosen = np.flatnonzero(~flags[0])
-        if not len(chosen):
-            none = np.zeros(0, np.int64)
-            return Reading([], probability[:0], probability[:0], none, none, False)
+        low = np.searchsorted(chosen, bounds)
         begins, raised = flags[1:, chosen]
-        begins[0] = True
+        begins[low[:-1][np.diff(low) > 0]] = True
         edges = np.flatnonzero(begins)
+        cuts = np.searchsorted(edges, low).tolist()
         words: list[str] = texts[0, chosen[edges]].tolist()
         rest = np.flatnonzero(~begins)
         place = np.searchsorted(edges, rest, side="right") - 1
         for k, bare in zip(place.tolist(), texts[1, chosen[rest]].tolist(), strict=True):
             words[k] += bare
-        own = probability[chosen]
-        forced = np.where(raised, np.float32(1.0), own)
-        count = np.diff(edges, append=len(chosen)).astype(np.float32)
-        if self._settings.word_probability == "first":
-            value = forced[edges]
-            exact = bool(raised[edges].any())
-        else:
-            value = np.add.reduceat(forced, edges) / count
-            exact = bool(np.logical_and.reduceat(raised, edges).any())
+        own = np.concatenate(probabilities)[chosen]
         # Without forcing the reference repeats a word's first token in place of the others.
-        plain = own[edges]
-        start, end = _word_spans(chunk.start[chosen], chunk.end[chosen], edges)
-        return Reading(words, value, plain, start, end, exact)
+        value = plain = own[edges]
+        exact = np.zeros(len(edges), bool)
+        if len(edges) and self._settings.word_probability == "first":
+            exact = raised[edges]
+            value = np.where(exact, np.float32(1.0), plain)
+        elif len(edges):
+            forced = np.where(raised, np.float32(1.0), own) if raised.any() else own
+            lengths = np.diff(np.append(edges, len(chosen))).astype(np.float32)
+            value = np.divide(np.add.reduceat(forced, edges), lengths, dtype=np.float32)
+            exact = np.logical_and.reduceat(raised, edges)
+        start, end = (
+            np.concatenate(some)[chosen]
+            for some in zip(
+                *(
+                    (c.start[: len(p)], c.end[: len(p)])
+                    for c, p in zip(chunks, probabilities, strict=True)
+                ),
+                strict=True,
+            )
+        )
+        start, end = _word_spans(start, end, edges)
+        return [
+            Reading(
+                words[i:j], value[i:j], plain[i:j], start[i:j], end[i:j], bool(exact[i:j].any())
+            )
+            for i, j in pairwise(cuts)
+        ]
 
     def keep(self, reading: Reading, reduce_rate: float) -> BoolArray:
         """Which words of a chunk stay."""
@@ -330,20 +360,38 @@ class Reference:
         forced = self._settings.force_tokens if self._settings.drop_consecutive else ()
         if forced:
             value = _lower_repeats(words, value, forced, _percentile(value, int(100 * reduce_rate)))
-        weighted = np.repeat(value, list(map(_gpt_tokens, words)))
-        if not len(weighted):
-            return np.zeros(len(words), bool)
-        threshold = _percentile(weighted, int(100 * reduce_rate + 1))
-        wide: FloatArray = value.astype(np.float64)
-        kept: BoolArray = wide > threshold
-        if threshold == 1.0:
-            kept |= wide == 1.0
+        kept = _above(value, list(map(_gpt_tokens, words)), int(100 * reduce_rate + 1))
         return _without_repeats(words, kept, forced) if forced else kept
 
 
 def _percentile(values: npt.NDArray[Any], percent: int) -> float:
     """As NumPy computes it in the precision of the values."""
     return float(np.percentile(values, percent))
+
+
+def _above(values: npt.NDArray[Any], counts: list[int], percent: int) -> BoolArray:
+    """Which values are above a percentile of all values, each taken ``counts`` times.
+
+    Where the percentile is 1, so are those that are 1. The percentile lies between two neighbours
+    in order. Where that is surely strictly between, how it is rounded decides nothing, and it is
+    not computed, which would take most of the time here.
+    """
+    weighted = np.repeat(values, counts)
+    n = len(weighted)
+    if not n:
+        return np.zeros(len(values), bool)
+    at = (n - 1) * percent / 100
+    k, sure = int(at), _CLOSE + n * 1e-6
+    if sure < at - k < 1 - sure and k + 1 < n and 0 not in counts:
+        low, high = np.partition(weighted, (k, k + 1))[k : k + 2].tolist()
+        if high - low > _CLOSE * high:
+            above: BoolArray = values > low
+            return above
+    threshold = _percentile(weighted, percent)
+    kept: BoolArray = values.astype(np.float64) > threshold
+    if threshold == 1.0:
+        kept |= values == 1.0
+    return kept
 
 
 def _lower_repeats(
@@ -409,6 +457,11 @@ def _aligned(
         new_start[b : b + size] = start[a : a + size]
         new_end[b : b + size] = end[a : a + size]
     return new_start, new_end
+
+
+def _sums(lengths: Sequence[int]) -> IntArray:
+    """Where each of some parts begins, and the end of the last."""
+    return np.cumsum([0, *lengths])
 
 
 def _word_spans(start: IntArray, end: IntArray, edges: IntArray) -> tuple[IntArray, IntArray]:

@@ -217,3 +217,24 @@ def test_arguments_that_do_not_fit_are_named(folder: Path):
         ctxzip.load("llmlingua2", model=str(folder), device="tpu").warmup()
     with pytest.raises(InputError, match="dtype"):
         ctxzip.load("llmlingua2", model=str(folder), device="cpu", dtype="int3").warmup()
+
+
+def test_what_is_above_a_percentile_is_as_numpy_says():
+    from ctxzip.score.llmlingua2_compat import _above
+
+    rng = np.random.default_rng(5)
+    for _ in range(400):
+        n = int(rng.integers(1, 120))
+        kind = rng.choice([np.float32, np.float64])
+        # Coarse values make ties, powers make steps that are too small to be sure of.
+        values = rng.choice([rng.random(n), rng.random(n).round(1), 1 - rng.random(n) ** 9 * 1e-6])
+        values = values.astype(kind)
+        counts = rng.integers(rng.integers(0, 2), 4, n).tolist()
+        percent = int(rng.integers(1, 101))
+        weighted = np.repeat(values, counts)
+        expected = np.zeros(n, bool)
+        if len(weighted):
+            threshold = float(np.percentile(weighted, percent))
+            expected = values.astype(np.float64) > threshold
+            expected |= (values == 1) & (threshold == 1)
+        assert (_above(values, counts, percent) == expected).all()
