@@ -17,7 +17,7 @@ import numpy as np
 
 from ctxzip.backends.pytorch import halving, require
 from ctxzip.backends.pytorch_lm import CausalModel
-from ctxzip.backends.readings import Memory, Readings, Row, State, Tail, TorchReadings, row_of
+from ctxzip.backends.readings import Memory, Readings, Row, State, Tail, TorchReadings, part_of
 from ctxzip.units import FloatArray, IntArray
 
 __all__ = ["Likelihood", "TorchLikelihood"]
@@ -25,6 +25,7 @@ __all__ = ["Likelihood", "TorchLikelihood"]
 _PIECE = 512  # tokens whose distributions over the vocabulary are held at a time
 _BATCH = 1024
 _ALIKE = 0.8
+_PACKED = 512
 
 
 class Likelihood(Protocol):
@@ -157,7 +158,7 @@ class TorchLikelihood:
                 continue
             common = _common(ids, master)
             if len(ids) > common + 1:
-                tails.append(Tail(np.arange(len(master)) < common, common, ids[common:]))
+                tails.append(Tail(np.arange(len(master)) < common, common, ids[common:], 1))
             for at in range(max(1, start), len(ids)):
                 if at <= common:
                     asked.append(("pass", len(wishes)))
@@ -184,30 +185,45 @@ class TorchLikelihood:
     def read_rows(
         self, rows: Sequence[Row], notes: list[str], memory: Memory | None = None
     ) -> list[FloatArray]:
-        """Likelihoods from ``start`` on in independent rows, in batches of about equal length."""
+        """Likelihoods from ``start`` on in independent rows; the longest first."""
         result = [np.zeros(0)] * len(rows)
         order = sorted((i for i in range(len(rows)) if len(rows[i].ids) > rows[i].start),
                        key=lambda i: -len(rows[i].ids))  # fmt: skip
-        while order:
-            longest = len(rows[order[0]].ids)
-            size = max(1, _BATCH // longest)
-            batch = [i for i in order[:size] if len(rows[i].ids) >= _ALIKE * longest]
-            order = order[len(batch) :]
+        lengths = [len(row.ids) for row in rows]
+        # Where a token can be told what to look at, rows stand behind one another: no padding.
+        together = _packs(order, lengths) if self.model.full else _alike(order, lengths)
+        for batch in together:
 
             def run(some: list[int]) -> list[FloatArray]:
-                return self._batch({i: rows[i] for i in some}, memory)
+                read = self._pack if self.model.full and len(some) > 1 else self._batch
+                return read({i: rows[i] for i in some}, memory)
 
             for i, found in zip(batch, halving(run, batch, notes), strict=True):
                 result[i] = found
         return result
 
+    def _pack(self, rows: dict[int, Row], memory: Memory | None) -> list[FloatArray]:
+        """Rows behind one another in one sequence, each of which sees only itself."""
+        nothing = np.zeros(0, bool)
+        parts = [Tail(nothing, 0, row.ids, row.start) for row in rows.values()]
+        found, output = self._tails(None, 0, parts, states=memory is not None)
+        if memory is not None:
+            low = 0
+            for (number, row), values in zip(rows.items(), found, strict=True):
+                place = slice(low, low + row.start)
+                hidden = output.hidden_states[-1][0, place]
+                make = partial(_state_of, hidden, output.past_key_values, 0, place)
+                memory.offer(number, float(values.mean()), row.start, make)
+                low += len(row.ids) - 1
+        return found
+
     def _batch(self, rows: dict[int, Row], memory: Memory | None) -> list[FloatArray]:
         """Rows side by side; padding stands behind them, where no token of theirs looks."""
         torch = require("torch")
-        length = max(len(row.ids) for row in rows.values())
+        length = max(len(row.ids) for row in rows.values()) - 1  # the last predicts nothing
         ids = np.zeros((len(rows), length), np.int64)
         for i, row in enumerate(rows.values()):
-            ids[i, : len(row.ids)] = row.ids
+            ids[i, : len(row.ids) - 1] = row.ids[:-1]
         wanted = sorted({at - 1 for row in rows.values() for at in range(row.start, len(row.ids))})
         found = [np.zeros(len(row.ids) - row.start) for row in rows.values()]
         cache: Any = None
@@ -223,9 +239,8 @@ class TorchLikelihood:
                 cache = output.past_key_values
                 if memory is not None:
                     hidden.append(output.hidden_states[-1])
-                    if self.bare_head is None and keep:
-                        bare = self.model.head(hidden[-1][0, keep[0] - low]).float()
-                        self.bare_head = torch.allclose(bare, logits[0, 0], rtol=1e-3, atol=1e-3)
+                    if keep:
+                        self._learn_head(hidden[-1][0, keep[0] - low], logits[0, 0])
                 for place, at in enumerate(keep):
                     for i, row in enumerate(rows.values()):
                         if row.start <= at + 1 < len(row.ids):
@@ -236,16 +251,19 @@ class TorchLikelihood:
                 self._keep(memory, rows, found, torch.cat(hidden, 1), cache)
         return found
 
+    def _learn_head(self, state: Any, logits: Any) -> None:
+        """Find out ``bare_head`` from one state and its logits."""
+        if self.bare_head is None:
+            bare = self.model.head(state).float()
+            self.bare_head = require("torch").allclose(bare, logits, rtol=1e-3, atol=1e-3)
+
     def _keep(
         self, memory: Memory, rows: dict[int, Row], found: list[FloatArray], hidden: Any, cache: Any
     ) -> None:
         """Offer the states of the contexts of a batch to the memory."""
-        torch = require("torch")
         for i, (number, row) in enumerate(rows.items()):
-            index = torch.tensor([i], device=hidden.device)
-            surplus = hidden.shape[1] - row.start
-
-            make = partial(_state_of, hidden[i, : row.start], cache, index, surplus)
+            place = slice(0, row.start)
+            make = partial(_state_of, hidden[i, place], cache, i, place)
             memory.offer(number, float(found[i].mean()), row.start, make)
 
     def state(self, ids: IntArray) -> State:
@@ -293,7 +311,7 @@ class TorchLikelihood:
 
     def _pass(
         self, master: IntArray, wishes: list[_Wish], tails: list[Tail]
-    ) -> tuple[list[float], list[list[float]]]:
+    ) -> tuple[list[float], list[FloatArray]]:
         """One pass over a text, and one more over all that differs from it.
 
         Args:
@@ -324,17 +342,23 @@ class TorchLikelihood:
             behind = self.tails(cache, len(master), tails) if tails else []
         return values, behind
 
-    def tails(self, cache: Any, length: int, tails: Sequence[Tail]) -> list[list[float]]:
-        """All tails in one forward: each sees its own part of the cache, and itself.
+    def tails(self, cache: Any, length: int, tails: Sequence[Tail]) -> list[FloatArray]:
+        """Tails behind the cache of a text, all in one forward.
 
         Args:
-            cache: of a text; it is changed.
+            cache: of the text; it is changed.
             length: tokens of the text.
             tails: what is read.
 
         Returns:
-            Negative log-likelihoods of the tokens of each tail but the first.
+            Negative log-likelihoods of the tokens of each tail from ``asked`` on.
         """
+        return self._tails(cache, length, tails)[0]
+
+    def _tails(
+        self, cache: Any, length: int, tails: Sequence[Tail], *, states: bool = False
+    ) -> tuple[list[FloatArray], Any]:
+        """Each sees its own part of the cache, and itself; also gives the model's output."""
         torch = require("torch")
         model = self.model
         device, dtype = model.model.device, model.model.dtype
@@ -344,37 +368,68 @@ class TorchLikelihood:
         places = zip(tails, sizes, strict=True)
         positions = np.concatenate([np.arange(tail.at, tail.at + n) for tail, n in places])
         seen = np.zeros((total, length + total), bool)
+        keep: list[int] = []
         at = 0
         for tail, size in zip(tails, sizes, strict=True):
             seen[at : at + size, :length] = tail.seen
             seen[at : at + size, length + at : length + at + size] = np.tri(size, dtype=bool)
+            keep += range(at + tail.asked - 1, at + size)
             at += size
         mask = torch.zeros((1, 1, total, length + total), dtype=dtype, device=device)
         mask.masked_fill_(torch.from_numpy(~seen).to(device), torch.finfo(dtype).min)
+        arguments: dict[str, Any] = {"past_key_values": cache} if cache is not None else {}
+        if states:
+            arguments["output_hidden_states"] = True
         with torch.inference_mode():
             output = model.call(
                 torch.from_numpy(ids).to(device),
-                keep=list(range(total)),
-                past_key_values=cache,
+                keep=keep,
                 attention_mask=mask,
                 position_ids=torch.from_numpy(positions[None]).to(device),
-                use_cache=True,
+                use_cache=states or cache is not None,
+                **arguments,
             )
-        model.count_tokens(total)
-        logits = output.logits[0].float()
-        found, at = [], 0
-        for tail, size in zip(tails, sizes, strict=True):
-            rows = logits[at : at + size]
-            labels = torch.from_numpy(tail.ids[1:]).to(rows.device)
-            losses = rows.logsumexp(-1) - rows.gather(1, labels[:, None])[:, 0]
-            found.append(losses.tolist())
-            at += size
-        return found
+            model.count_tokens(total)
+            logits = (output.logits[0] if model.sparse else output.logits[0, keep]).float()
+            if states:
+                self._learn_head(output.hidden_states[-1][0, keep[0]], logits[0])
+            asked = np.concatenate([tail.ids[tail.asked :] for tail in tails])
+            labels = torch.from_numpy(asked).to(logits.device)
+            losses = logits.logsumexp(-1) - logits.gather(1, labels[:, None])[:, 0]
+        values = np.asarray(losses.cpu().numpy(), np.float64)
+        ends = np.cumsum([len(tail.ids) - tail.asked for tail in tails])
+        return np.split(values, ends[:-1]), output
 
 
-def _state_of(hidden: Any, cache: Any, row: Any, surplus: int) -> State:
-    """What is kept of one row; a copy, so that the batch can go."""
-    return State(hidden.clone(), row_of(cache, row, surplus))
+def _packs(order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
+    """Rows, the longest first, in as few packs as first fit finds; a long row is one of its own."""
+    packs: list[list[int]] = []
+    room: list[int] = []
+    for i in order:
+        k = next((k for k, left in enumerate(room) if left >= lengths[i]), len(packs))
+        if k == len(packs):
+            packs.append([])
+            room.append(_PACKED)
+        packs[k].append(i)
+        room[k] -= lengths[i]
+    return packs
+
+
+def _alike(order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
+    """Rows, the longest first, in batches of about equal length."""
+    found: list[list[int]] = []
+    left = list(order)
+    while left:
+        longest = lengths[left[0]]
+        some = left[: max(1, _BATCH // longest)]
+        found.append([i for i in some if lengths[i] >= _ALIKE * longest])
+        left = left[len(found[-1]) :]
+    return found
+
+
+def _state_of(hidden: Any, cache: Any, row: int, place: slice) -> State:
+    """What is kept of some tokens of a batch; a copy, so that the batch can go."""
+    return State(hidden.clone(), part_of(cache, row, place))
 
 
 def _common(first: IntArray, second: IntArray) -> int:

@@ -19,11 +19,12 @@ from ctxzip.units import BoolArray, FloatArray, IntArray
 if TYPE_CHECKING:
     from ctxzip.backends.likelihood import TorchLikelihood
 
-__all__ = ["Memory", "Readings", "Row", "State", "Tail", "TorchReadings", "row_of"]
+__all__ = ["Memory", "Readings", "Row", "State", "Tail", "TorchReadings", "part_of"]
 
 LIMIT = 256 * 2**20
 _PIECE = 512  # tokens whose distributions over the vocabulary are held at a time
 _TAILS = 1024
+_ASKED = 48  # tokens of a long question that are asked of parts
 
 
 class Readings(Protocol):
@@ -49,6 +50,8 @@ class Readings(Protocol):
     def seeing(self, context: int, parts: Sequence[Sequence[tuple[int, int]]]) -> list[FloatArray]:
         """Negative log-likelihoods of the question where it sees parts of a context only.
 
+        Of a long question only a stretch is asked, the same for all parts.
+
         Args:
             context: its index.
             parts: for each answer, the half-open ranges of characters that are seen, in order.
@@ -70,12 +73,14 @@ class Tail(NamedTuple):
     Attributes:
         seen: which tokens of the text they see, bool, shape (tokens of the text,).
         at: position of the first.
-        ids: token ids; the first is only read, the others are asked for too.
+        ids: token ids.
+        asked: index of the first that is asked for, at least 1.
     """
 
     seen: BoolArray
     at: int
     ids: IntArray
+    asked: int
 
 
 class State(NamedTuple):
@@ -135,18 +140,18 @@ class Memory:
         return None if found is None else found[2]
 
 
-def row_of(cache: Any, row: Any, surplus: int) -> Any:
-    """One row of a batch's cache without its last tokens.
+def part_of(cache: Any, row: int, place: slice) -> Any:
+    """A copy of some tokens of one row of a batch's cache.
 
     Args:
         cache: of the batch; it is not changed.
-        row: index of the row, tensor, shape (1,).
-        surplus: tokens at its end that go.
+        row: index of the row.
+        place: of the tokens.
     """
-    own = copy.deepcopy(cache)
-    own.batch_select_indices(row)
-    if surplus:
-        own.crop(-surplus)
+    own = require("transformers").DynamicCache()
+    for i, layer in enumerate(cache.layers):
+        keys, values = (one[row : row + 1, :, place] for one in (layer.keys, layer.values))
+        own.update(keys.clone(), values.clone(), i)
     return own
 
 
@@ -212,6 +217,7 @@ class TorchReadings:
         # Read again: what parts context and question, at least the token before the question.
         own = min(int(np.searchsorted(starts, len(text))), row.start - 1)
         state = self._state(context)
+        ids = np.concatenate([row.ids[own : row.start], self._asked(context)])
         tails = []
         for some in parts:
             seen = np.zeros(row.start, bool)
@@ -219,13 +225,29 @@ class TorchReadings:
             for low, high in some:
                 seen[:own] |= (starts[:own] >= low) & (starts[:own] < high)
             at = int(np.flatnonzero(seen)[-1]) + 1
-            tails.append(Tail(seen, at, row.ids[own:]))
-        size = max(1, _TAILS // (len(row.ids) - own))
+            tails.append(Tail(seen, at, ids, row.start - own))
+        size = max(1, _TAILS // len(ids))
         found: list[FloatArray] = []
         for at in range(0, len(tails), size):
-            read = self._likelihood.tails(state.fork(), row.start, tails[at : at + size])
-            found += [np.array(values[row.start - own - 1 :]) for values in read]
+            found += self._likelihood.tails(state.fork(), row.start, tails[at : at + size])
         return found
+
+    def _asked(self, context: int) -> IntArray:
+        """Token ids of the stretch of the question that the context makes likelier than any other.
+
+        All of it if it is short. What the context says nothing about tells no part from another.
+        """
+        row = self._rows[context]
+        ids = row.ids[row.start :]
+        if len(ids) <= _ASKED or None not in self._contexts:
+            return ids
+        alone = self.question[self._contexts.index(None)]
+        n = min(len(alone), len(ids))
+        gain = np.zeros(len(ids))
+        gain[len(ids) - n :] = alone[len(alone) - n :] - self.question[context][len(ids) - n :]
+        upto = np.concatenate([np.zeros(1), np.cumsum(gain)])
+        at = int(np.argmax(upto[_ASKED:] - upto[:-_ASKED]))
+        return ids[at : at + _ASKED]
 
     def _state(self, context: int) -> State:
         """What was kept of a context; it is read again where it was not."""

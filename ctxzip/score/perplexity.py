@@ -198,13 +198,12 @@ class _Inside:
         if len(blocks) < 2:
             return np.ones(len(blocks))  # nothing to choose between
         header = (0, spans[0][0][0])
-        seen = [[header], *([header, *some] for some in spans)]
-        found = [perplexity(nll) for nll in self._readings.seeing(place, seen)]
-        gained = np.array([found[0] - value for value in found[1:]])
-        finite = gained[np.isfinite(gained)]
-        # Only their differences count: what helps least is worth nothing, not less.
-        low = float(finite.min()) if len(finite) else 0.0
-        return np.where(np.isfinite(gained), gained - low, 0.0)
+        seen = [[header, *some] for some in spans]
+        left = np.array([perplexity(nll) for nll in self._readings.seeing(place, seen)])
+        finite = left[np.isfinite(left)]
+        # Only their differences count: what helps least is worth nothing.
+        most = float(finite.max()) if len(finite) else 0.0
+        return np.where(np.isfinite(left), most - left, 0.0)
 
 
 def _first(scores: FloatArray, sizes: Sequence[int], room: float) -> list[int]:

@@ -68,6 +68,45 @@ def test_a_question_behind_contexts_of_any_length(likelihood: Any):
     np.testing.assert_allclose(alone[0], found[2], rtol=1e-5)
 
 
+@pytest.mark.parametrize("full", [True, False])
+def test_short_contexts_are_read_in_one_sequence_without_padding(
+    likelihood: Any, full: bool, monkeypatch: pytest.MonkeyPatch
+):
+    from ctxzip.backends.pytorch_lm import CausalModel
+
+    monkeypatch.setattr(CausalModel, "full", full)
+    contexts = ["x = 1\n" * n for n in (1, 2, 4, 5, 7, 30)]
+    before, notes = likelihood.tokens_read, []
+    rows = likelihood.rows(QUERY, contexts, notes)
+    found = likelihood.read_rows(rows, notes)
+    read = likelihood.tokens_read - before
+    # The last token of a row predicts nothing and is not read.
+    assert (read == sum(len(row.ids) - 1 for row in rows)) == full
+    for context, values in zip(contexts, found, strict=True):
+        expected = plainly(likelihood, context + "\n\n", QUERY)
+        np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_of_a_long_question_a_stretch_is_asked(likelihood: Any):
+    from ctxzip.backends.readings import _ASKED, TorchReadings
+
+    said = [f"What was there {i} times before is here no more {i * i}. " for i in range(18)]
+    query = "".join([*said[:9], QUERY + " ", *said[9:]])
+    readings = TorchReadings(likelihood, query, [None, TEXT])
+    asked = readings._asked(1)
+    whole = readings._rows[1].ids[readings._rows[1].start :]
+    assert len(asked) == _ASKED < len(whole)
+    at = next(i for i in range(len(whole)) if (whole[i : i + _ASKED] == asked).all())
+    gain = readings.question[0][-len(whole) :] - readings.question[1][-len(readings.question[0]) :]
+    lost = len(whole) - len(gain)
+    own = gain[max(0, at - lost) : at - lost + _ASKED].sum()
+    assert own >= max(gain[i : i + _ASKED].sum() for i in range(len(gain) - _ASKED)) - 1e-6
+    before = likelihood.tokens_read
+    found = readings.seeing(1, [[(0, 10)], [(0, len(TEXT))]])
+    assert [len(values) for values in found] == [_ASKED, _ASKED]
+    assert likelihood.tokens_read - before <= 2 * (_ASKED + 4)
+
+
 def test_lines_take_one_pass_and_equal_one_pass_each(likelihood: Any):
     lines = numbered_lines(TEXT)
     assert len(lines) == TEXT.count("\n") + 1
