@@ -23,7 +23,8 @@ from ctxzip.prepare import Prepared, prepare
 from ctxzip.render import TextLayout
 from ctxzip.score.base import UnitScores
 from ctxzip.score.classifier import LLMLingua2
-from ctxzip.score.llmlingua2_compat import Chunk, Reading, Reference
+from ctxzip.score.llmlingua2_choice import Reading, keep
+from ctxzip.score.llmlingua2_compat import Chunk, Reference
 from ctxzip.tokens import resolve
 from ctxzip.types import Budget, Compression, Document, Options, Request
 from ctxzip.units import BoolArray, FloatArray, IntArray, Passage, Units
@@ -101,7 +102,7 @@ def _decide(
         rate = min(target / max(size, 1), 1.0)
     reduce_rate = max(0, 1 - rate) if settings.token_filter else 0
     return [
-        _verdict(reference, context, reduce_rate, stay)
+        _verdict(reference, context, reduce_rate if stay else None, settings)
         for context, stay in zip(contexts, stays, strict=True)
     ]
 
@@ -131,15 +132,18 @@ def _contexts(
     return [bool(mean >= threshold) or i in settings.force_contexts for i, mean in enumerate(means)]
 
 
-def _verdict(reference: Reference, context: _Context, reduce_rate: float, stays: bool) -> Verdict:
+def _verdict(
+    reference: Reference, context: _Context, reduce_rate: float | None, settings: LLMLingua2
+) -> Verdict:
+    """What is decided about a context; without a rate all of it goes."""
     readings = context.readings
-    if stays and reduce_rate <= 0:
+    if reduce_rate is not None and reduce_rate <= 0:
         text = "".join(reference.text(chunk) for chunk in context.chunks)
         words = tuple(re.findall(r'\b\w+\b|[<>=/!@#$%^&*()?":{}|\\`~;_+-]', text))
         none = np.full(len(words), -1)
         return Verdict(words, np.ones(len(words), bool), np.ones(len(words)), none, none, True)
     labels = [
-        reference.keep(one, reduce_rate) if stays else np.zeros(len(one.words), bool)
+        np.zeros(len(one.words), bool) if reduce_rate is None else keep(one, reduce_rate, settings)
         for one in readings
     ]
     nothing = np.zeros(0, np.int64)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ctxzip.backends.pytorch import halving, require
 from ctxzip.backends.pytorch_lm import CausalModel
-from ctxzip.backends.readings import Memory, Readings, Row, State, Tail, TorchReadings, part_of
+from ctxzip.backends.readings import Memory, Readings, Row, State, Tail, TorchReadings, state_of
 from ctxzip.units import FloatArray, IntArray
 
 __all__ = ["Likelihood", "TorchLikelihood"]
@@ -206,13 +206,13 @@ class TorchLikelihood:
         """Rows behind one another in one sequence, each of which sees only itself."""
         nothing = np.zeros(0, bool)
         parts = [Tail(nothing, 0, row.ids, row.start) for row in rows.values()]
-        found, output = self._tails(None, 0, parts, states=memory is not None)
+        found, output = self.tails(None, 0, parts, states=memory is not None)
         if memory is not None:
             low = 0
             for (number, row), values in zip(rows.items(), found, strict=True):
                 place = slice(low, low + row.start)
                 hidden = output.hidden_states[-1][0, place]
-                make = partial(_state_of, hidden, output.past_key_values, 0, place)
+                make = partial(state_of, hidden, output.past_key_values, 0, place)
                 memory.offer(number, float(values.mean()), row.start, make)
                 low += len(row.ids) - 1
         return found
@@ -263,7 +263,7 @@ class TorchLikelihood:
         """Offer the states of the contexts of a batch to the memory."""
         for i, (number, row) in enumerate(rows.items()):
             place = slice(0, row.start)
-            make = partial(_state_of, hidden[i, place], cache, i, place)
+            make = partial(state_of, hidden[i, place], cache, i, place)
             memory.offer(number, float(found[i].mean()), row.start, make)
 
     def state(self, ids: IntArray) -> State:
@@ -339,26 +339,24 @@ class TorchLikelihood:
                     total = float(row.logsumexp(-1))
                     for k in by_place[at]:
                         values[k] = total - float(row[wishes[k].id])
-            behind = self.tails(cache, len(master), tails) if tails else []
+            behind = self.tails(cache, len(master), tails)[0] if tails else []
         return values, behind
 
-    def tails(self, cache: Any, length: int, tails: Sequence[Tail]) -> list[FloatArray]:
-        """Tails behind the cache of a text, all in one forward.
-
-        Args:
-            cache: of the text; it is changed.
-            length: tokens of the text.
-            tails: what is read.
-
-        Returns:
-            Negative log-likelihoods of the tokens of each tail from ``asked`` on.
-        """
-        return self._tails(cache, length, tails)[0]
-
-    def _tails(
+    def tails(
         self, cache: Any, length: int, tails: Sequence[Tail], *, states: bool = False
     ) -> tuple[list[FloatArray], Any]:
-        """Each sees its own part of the cache, and itself; also gives the model's output."""
+        """Tails behind the cache of a text, all in one forward: each sees its part, and itself.
+
+        Args:
+            cache: of the text, changed here; None for no text.
+            length: tokens of the text.
+            tails: what is read.
+            states: the output has states and a cache.
+
+        Returns:
+            Negative log-likelihoods of the tokens of each tail from ``asked`` on, and the model's
+            output.
+        """
         torch = require("torch")
         model = self.model
         device, dtype = model.model.device, model.model.dtype
@@ -425,11 +423,6 @@ def _alike(order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
         found.append([i for i in some if lengths[i] >= _ALIKE * longest])
         left = left[len(found[-1]) :]
     return found
-
-
-def _state_of(hidden: Any, cache: Any, row: int, place: slice) -> State:
-    """What is kept of some tokens of a batch; a copy, so that the batch can go."""
-    return State(hidden.clone(), part_of(cache, row, place))
 
 
 def _common(first: IntArray, second: IntArray) -> int:

@@ -19,7 +19,7 @@ from ctxzip.units import BoolArray, FloatArray, IntArray
 if TYPE_CHECKING:
     from ctxzip.backends.likelihood import TorchLikelihood
 
-__all__ = ["Memory", "Readings", "Row", "State", "Tail", "TorchReadings", "part_of"]
+__all__ = ["Memory", "Readings", "Row", "State", "Tail", "TorchReadings", "state_of"]
 
 LIMIT = 256 * 2**20
 _PIECE = 512  # tokens whose distributions over the vocabulary are held at a time
@@ -140,19 +140,20 @@ class Memory:
         return None if found is None else found[2]
 
 
-def part_of(cache: Any, row: int, place: slice) -> Any:
-    """A copy of some tokens of one row of a batch's cache.
+def state_of(hidden: Any, cache: Any, row: int, place: slice) -> State:
+    """The state of some tokens of a batch; a copy, so that the batch can go.
 
     Args:
+        hidden: their last hidden states, tensor, shape (n, d).
         cache: of the batch; it is not changed.
-        row: index of the row.
-        place: of the tokens.
+        row: where they are in it.
+        place: of the tokens in that row.
     """
     own = require("transformers").DynamicCache()
     for i, layer in enumerate(cache.layers):
         keys, values = (one[row : row + 1, :, place] for one in (layer.keys, layer.values))
         own.update(keys.clone(), values.clone(), i)
-    return own
+    return State(hidden.clone(), own)
 
 
 class TorchReadings:
@@ -229,7 +230,7 @@ class TorchReadings:
         size = max(1, _TAILS // len(ids))
         found: list[FloatArray] = []
         for at in range(0, len(tails), size):
-            found += self._likelihood.tails(state.fork(), row.start, tails[at : at + size])
+            found += self._likelihood.tails(state.fork(), row.start, tails[at : at + size])[0]
         return found
 
     def _asked(self, context: int) -> IntArray:

@@ -3,8 +3,7 @@
 What is reproduced, and differs from ctxzip's own way: texts are cut into chunks of 510 tokens that
 are detokenized and read again; chunks start with ``[CLS]`` and end with ``[SEP]`` by those names,
 which XLM-R's tokenizer knows only as ``<unk>``; words are those of the tokenizer; special and
-unknown tokens belong to no word; the threshold is a percentile per chunk, weighted by the number of
-cl100k_base tokens of each word. Written from the observed behaviour of llmlingua 0.2.2.
+unknown tokens belong to no word. Written from the observed behaviour of llmlingua 0.2.2.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,25 +24,18 @@ import numpy.typing as npt
 from ctxzip.backends.encoder import Encoder, FloatStates, kind_of
 from ctxzip.errors import InputError, ModelError
 from ctxzip.score.classifier import LLMLingua2, keep_probability
-from ctxzip.tokens import resolve
+from ctxzip.score.llmlingua2_choice import Reading
 from ctxzip.units import BoolArray, IntArray
 
 if TYPE_CHECKING:
     import tokenizers
 
-__all__ = ["MOST_FORCED", "Chunk", "Reading", "Reference"]
+__all__ = ["MOST_FORCED", "Chunk", "Reference"]
 
 LENGTH = 512
 MOST_FORCED = 100
-# Distances to a neighbour, as a part of the step, at which rounding might decide.
-_CLOSE = 1e-3
 # The reference draws the embeddings of its additional tokens after seeding with this.
 SEED = 42
-
-
-@lru_cache(maxsize=100_000)
-def _gpt_tokens(word: str) -> int:
-    return resolve("cl100k_base").count(word)
 
 
 class _Piece(NamedTuple):
@@ -99,27 +91,6 @@ class Chunk:
     ids: IntArray
     start: IntArray
     end: IntArray
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Reading:
-    """A chunk's words.
-
-    Attributes:
-        words: as the reference spells them, "▁" included.
-        probability: per word, forced tokens raised; shape (w,).
-        plain: the same without forcing.
-        start: source offsets, -1 where a word has none.
-        end: one past its end in the source.
-        exact: some probability is an exact 1.0 by force: the reference then computes in float64.
-    """
-
-    words: list[str]
-    probability: FloatStates
-    plain: FloatStates
-    start: IntArray
-    end: IntArray
-    exact: bool
 
 
 class Reference:
@@ -350,77 +321,6 @@ class Reference:
             )
             for i, j in pairwise(cuts)
         ]
-
-    def keep(self, reading: Reading, reduce_rate: float) -> BoolArray:
-        """Which words of a chunk stay."""
-        words = reading.words
-        if not words:
-            return np.zeros(0, bool)
-        value = reading.probability.astype(np.float64 if reading.exact else np.float32)
-        forced = self._settings.force_tokens if self._settings.drop_consecutive else ()
-        if forced:
-            value = _lower_repeats(words, value, forced, _percentile(value, int(100 * reduce_rate)))
-        kept = _above(value, list(map(_gpt_tokens, words)), int(100 * reduce_rate + 1))
-        return _without_repeats(words, kept, forced) if forced else kept
-
-
-def _percentile(values: npt.NDArray[Any], percent: int) -> float:
-    """As NumPy computes it in the precision of the values."""
-    return float(np.percentile(values, percent))
-
-
-def _above(values: npt.NDArray[Any], counts: list[int], percent: int) -> BoolArray:
-    """Which values are above a percentile of all values, each taken ``counts`` times.
-
-    Where the percentile is 1, so are those that are 1. The percentile lies between two neighbours
-    in order. Where that is surely strictly between, how it is rounded decides nothing, and it is
-    not computed, which would take most of the time here.
-    """
-    weighted = np.repeat(values, counts)
-    n = len(weighted)
-    if not n:
-        return np.zeros(len(values), bool)
-    at = (n - 1) * percent / 100
-    k, sure = int(at), _CLOSE + n * 1e-6
-    if sure < at - k < 1 - sure and k + 1 < n and 0 not in counts:
-        low, high = np.partition(weighted, (k, k + 1))[k : k + 2].tolist()
-        if high - low > _CLOSE * high:
-            above: BoolArray = values > low
-            return above
-    threshold = _percentile(weighted, percent)
-    kept: BoolArray = values.astype(np.float64) > threshold
-    if threshold == 1.0:
-        kept |= values == 1.0
-    return kept
-
-
-def _lower_repeats(
-    words: list[str], value: npt.NDArray[Any], forced: tuple[str, ...], threshold: float
-) -> npt.NDArray[Any]:
-    """Probability 0 for a forced word that follows itself with nothing likely in between."""
-    between, before = False, ""
-    for i, word in enumerate(words):
-        if word not in forced:
-            between |= bool(value[i] > threshold)
-            continue
-        if between:
-            between = False
-        elif word == before:
-            value = value.astype(np.float64)
-            value[i] = 0.0
-        before = word
-    return value
-
-
-def _without_repeats(words: list[str], kept: BoolArray, forced: tuple[str, ...]) -> BoolArray:
-    """Drop a forced word whose predecessor among the kept ones is the same."""
-    last = ""
-    for i in np.flatnonzero(kept).tolist():
-        if words[i] == last and last in forced:
-            kept[i] = False
-        else:
-            last = words[i]
-    return kept
 
 
 def _replaced(text: str, stand_ins: dict[str, str]) -> tuple[str, IntArray | None]:

@@ -220,7 +220,7 @@ def test_arguments_that_do_not_fit_are_named(folder: Path):
 
 
 def test_what_is_above_a_percentile_is_as_numpy_says():
-    from ctxzip.score.llmlingua2_compat import _above
+    from ctxzip.score.llmlingua2_choice import _above
 
     rng = np.random.default_rng(5)
     for _ in range(400):
