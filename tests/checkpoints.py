@@ -178,6 +178,20 @@ def llama(folder: Path, *, positions: int = 2048) -> Path:
     return _save(folder, tokenizer, transformers.LlamaForCausalLM(config))
 
 
+def causal(folder: Path, kind: str, **more: Any) -> Path:
+    """A causal language model of another architecture, ``kind`` as its config's ``model_type``."""
+    import torch
+    import transformers
+
+    tokenizer = unigram()
+    torch.manual_seed(5)
+    special = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
+    config = transformers.AutoConfig.for_model(
+        kind, vocab_size=len(tokenizer), **special, **_SIZE, **more
+    )
+    return _save(folder, tokenizer, transformers.AutoModelForCausalLM.from_config(config))
+
+
 def t5(folder: Path) -> Path:
     """An encoder-decoder."""
     import torch

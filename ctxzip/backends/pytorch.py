@@ -209,14 +209,14 @@ def load_tokenizer(name: str, placement: Placement) -> Any:
     return tokenizer
 
 
-def load_model(name: str, placement: Placement, auto: str, architecture: str) -> Any:
+def load_model(name: str, placement: Placement, auto: str, *architecture: str) -> Any:
     """A model in evaluation mode, on its device.
 
     Args:
         name: folder or hub name.
         placement: where and how.
         auto: the transformers class that reads it, such as ``"AutoModelForTokenClassification"``.
-        architecture: what the checkpoint must declare, a part of a class name; empty for any.
+        architecture: what the checkpoint must declare one of, parts of class names; empty for any.
 
     Raises:
         ModelError: it cannot be loaded, or is of another kind.
@@ -225,10 +225,11 @@ def load_model(name: str, placement: Placement, auto: str, architecture: str) ->
     folder, source = gguf_source(name)
     config = _loaded(folder, placement, transformers.AutoConfig.from_pretrained, **source)
     declared = list(getattr(config, "architectures", None) or [])
-    if architecture and not source and not any(architecture in one for one in declared):
+    known = any(part in one for part in architecture for one in declared)
+    if any(architecture) and not source and not known:
         raise ModelError(
             f"The checkpoint {name!r} is a {', '.join(declared) or 'model of no declared kind'};"
-            f" a {architecture or auto} is needed.",
+            f" a {architecture[0]} is needed.",
             hint="Give a checkpoint that was made for this compressor.",
         )
     device = resolve_device(placement.device)

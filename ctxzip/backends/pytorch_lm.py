@@ -25,6 +25,8 @@ from ctxzip.units import IntArray
 
 __all__ = ["CausalModel", "Seq2SeqModel"]
 
+# How checkpoints of causal language models call themselves; the second one as GPT-2 does.
+CAUSAL = ("ForCausalLM", "LMHeadModel")
 _CPU_TOKENS, _GPU_TOKENS = 1024, 16_384
 
 
@@ -47,7 +49,7 @@ class CausalModel:
         self.name = name
         self.tokenizer = load_tokenizer(name, placement)
         self._lock = threading.Lock()
-        self.model = load_model(name, placement, "AutoModelForCausalLM", "ForCausalLM")
+        self.model = load_model(name, placement, "AutoModelForCausalLM", *CAUSAL)
         if adapter is not None:
             self.model = _adapted(self.model, adapter, placement)
         if placement.compiled:
@@ -56,6 +58,12 @@ class CausalModel:
         self.tokens_read = 0
         parameters = inspect.signature(self.model.forward).parameters
         self.sparse = "logits_to_keep" in parameters
+        self._positions = "position_ids" in parameters
+        if "past_key_values" not in parameters:
+            raise ModelError(
+                f"{name!r} keeps no keys and values of what it read; they are needed here.",
+                hint="Use a checkpoint with attention.",
+            )
 
     def continuations(
         self, prefix: IntArray, suffixes: Sequence[IntArray], wanted: Sequence[int]
@@ -133,8 +141,16 @@ class CausalModel:
 
     @property
     def full(self) -> bool:
-        """Whether every layer looks at, and keeps, all tokens before."""
+        """Whether every layer looks at, and keeps, all tokens before, and can be told which.
+
+        Positions must be an argument that counts, and a mask of any shape must be looked at.
+        """
         config = self.model.config
+        attention = getattr(config, "_attn_implementation", None)
+        if not self._positions or attention not in ("sdpa", "eager"):
+            return False
+        if getattr(config, "alibi", False) or getattr(self.model, "_is_stateful", False):
+            return False
         kinds = getattr(config, "layer_types", None)
         if kinds is not None:
             return set(kinds) == {"full_attention"}

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import ctxzip
-from ctxzip import Chat, Document, LongCodeZip
+from ctxzip import Chat, Document, LongCodeZip, ModelError
 from ctxzip.knapsack import adaptive_rates, knapsack
 from ctxzip.score.code import ByWords, CodeText
 from ctxzip.score.perplexity import PerplexityCode, numbered_lines, perplexity, spikes
@@ -31,18 +31,23 @@ TEXT = (
 QUERY = "Which valve of the pump was in?"
 
 
-@pytest.fixture(scope="module", params=["llama", "by_formula"])
-def likelihood(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def loaded(folder: Path) -> Any:
+    """Likelihoods by a checkpoint."""
     from ctxzip.backends.likelihood import TorchLikelihood
     from ctxzip.backends.pytorch import Placement
     from ctxzip.backends.pytorch_lm import CausalModel
 
+    return TorchLikelihood(CausalModel(str(folder), Placement(device="cpu", dtype="float32")))
+
+
+@pytest.fixture(scope="module", params=["llama", "by_formula"])
+def likelihood(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("lm") / request.param
     if request.param == "llama":
         checkpoints.llama(folder)
     else:
         checkpoints.by_formula(folder, "causal")
-    return TorchLikelihood(CausalModel(str(folder), Placement(device="cpu", dtype="float32")))
+    return loaded(folder)
 
 
 def plainly(likelihood: Any, context: str, target: str) -> list[float]:
@@ -66,6 +71,43 @@ def test_a_question_behind_contexts_of_any_length(likelihood: Any):
         np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-5)
     alone, _ = likelihood.question(QUERY, [TEXT])
     np.testing.assert_allclose(alone[0], found[2], rtol=1e-5)
+
+
+GROUPED = {"num_key_value_heads": 1}
+ARCHITECTURES = {
+    "qwen2": ("qwen2", GROUPED, True),
+    "qwen3": ("qwen3", GROUPED | {"head_dim": 16}, True),
+    "gpt2": ("gpt2", {}, True),
+    "gpt_neox": ("gpt_neox", {}, True),
+    "phi3": ("phi3", GROUPED, True),
+    "windows": ("gemma2", GROUPED | {"head_dim": 16, "sliding_window": 8}, False),
+    "alibi, positions are no argument": ("bloom", {}, False),
+    "alibi, positions are ignored": ("falcon", {"alibi": True}, False),
+}
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_architectures_read_together_what_they_can(name: str, tmp_path: Path):
+    from ctxzip.backends.readings import TorchReadings
+
+    kind, more, full = ARCHITECTURES[name]
+    likelihood = loaded(checkpoints.causal(tmp_path / "lm", kind, **more))
+    assert likelihood.model.full == full
+    contexts = [None, "x = 1\n", TEXT, TEXT * 3, "valve = 2\n" * 3]
+    readings = TorchReadings(likelihood, QUERY, contexts)
+    for context, values in zip(contexts, readings.question, strict=True):
+        expected = plainly(likelihood, "" if context is None else context + "\n\n", QUERY)
+        np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-4)
+    seeing = readings.seeing(2, [[(0, len(TEXT))], [(0, 20), (60, 90)]])
+    np.testing.assert_allclose(seeing[0], readings.question[2], rtol=1e-3, atol=1e-4)
+    _, losses = readings.surprisal(2)
+    expected = plainly(likelihood, "", TEXT)
+    np.testing.assert_allclose(losses, expected[: len(losses)], rtol=1e-3, atol=1e-4)
+
+
+def test_a_model_without_a_cache_is_refused(tmp_path: Path):
+    with pytest.raises(ModelError, match="keeps no keys and values"):
+        loaded(checkpoints.causal(tmp_path / "lm", "mamba", state_size=4))
 
 
 @pytest.mark.parametrize("full", [True, False])
