@@ -178,16 +178,31 @@ def llama(folder: Path, *, positions: int = 2048) -> Path:
     return _save(folder, tokenizer, transformers.LlamaForCausalLM(config))
 
 
-def causal(folder: Path, kind: str, **more: Any) -> Path:
-    """A causal language model of another architecture, ``kind`` as its config's ``model_type``."""
+# Causal language models of other architectures: what their configs need beside the sizes.
+CAUSAL: dict[str, dict[str, Any]] = {
+    "qwen2": {"num_key_value_heads": 1},
+    "qwen3": {"num_key_value_heads": 1, "head_dim": 16},
+    "gpt2": {},
+    "gpt_neox": {},
+    "phi3": {"num_key_value_heads": 1},
+    "gemma2": {"num_key_value_heads": 1, "head_dim": 16, "sliding_window": 8},
+    "bloom": {},
+    "falcon": {"alibi": True},
+    "mamba": {"state_size": 4},
+}
+
+
+def causal(folder: Path, kind: str) -> Path:
+    """A causal language model; ``kind`` is one of ``CAUSAL``."""
     import torch
     import transformers
 
     tokenizer = unigram()
+    tokenizer.add_tokens(["Yes", "No"])
     torch.manual_seed(5)
     special = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
     config = transformers.AutoConfig.for_model(
-        kind, vocab_size=len(tokenizer), **special, **_SIZE, **more
+        kind, vocab_size=len(tokenizer), **special, **_SIZE, **CAUSAL[kind]
     )
     return _save(folder, tokenizer, transformers.AutoModelForCausalLM.from_config(config))
 

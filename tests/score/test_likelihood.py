@@ -88,6 +88,16 @@ def test_a_shared_prefix_gives_the_same_scores_from_fewer_tokens(
     assert tokens / (model.tokens_read - before) > fewer
 
 
+@pytest.mark.parametrize("kind", sorted(checkpoints.CAUSAL.keys() - {"mamba"}))
+def test_a_shared_prefix_in_other_architectures(kind: str, tmp_path: Path):
+    folder = checkpoints.causal(tmp_path / "lm", kind)
+    model = CausalModel(str(folder), Placement(device="cpu", dtype="float32"))
+    request = asked(document(5))
+    expected, _ = one_by_one(model, request)
+    scores = LikelihoodScorer(lambda: model).units([request])[0]
+    np.testing.assert_allclose(scores.units[0], expected, atol=1e-4)
+
+
 def test_sentences_are_read_in_their_own_document(model: CausalModel):
     one, two = document(4), Document("The café menu lists naïve melons. No hose was sold.")
     scorer = LikelihoodScorer(lambda: model)
