@@ -18,9 +18,9 @@ from ctxzip.types import Compressor, Options
 
 if TYPE_CHECKING:
     from ctxzip.backends.encoder import Encoder
-    from ctxzip.backends.likelihood import Likelihood
     from ctxzip.backends.pytorch import Placement
     from ctxzip.backends.pytorch_lm import CausalModel, Seq2SeqModel
+    from ctxzip.backends.readings import Likelihood
     from ctxzip.code.settings import LongCodeZip
     from ctxzip.score.code import CodeScorer
     from ctxzip.score.embedders import Embedder

@@ -188,6 +188,9 @@ CAUSAL: dict[str, dict[str, Any]] = {
     "gemma2": {"num_key_value_heads": 1, "head_dim": 16, "sliding_window": 8},
     "bloom": {},
     "falcon": {"alibi": True},
+    "gpt_neo": {"attention_types": [[["global", "local"], 1]], "window_size": 8, "num_layers": 2},
+    "roberta": {"is_decoder": True},
+    "jamba": {"num_key_value_heads": 1, "attn_layer_period": 2, "attn_layer_offset": 1},
     "mamba": {"state_size": 4},
 }
 

@@ -109,13 +109,14 @@ def test_bfloat16_on_the_processor(method: str, folders: dict[str, Path]):
 
 
 @pytest.mark.slow
-def test_a_compiled_model_decides_alike(folders: dict[str, Path]):
+@pytest.mark.parametrize("method", ["llmlingua2", "exit"])
+def test_a_compiled_model_decides_alike(method: str, folders: dict[str, Path]):
     dynamo = pytest.importorskip("torch._dynamo")
     dynamo.reset()
     dynamo.utils.counters.clear()
     placed = {"device": "cpu", "dtype": "float32"}
-    found = compressed("llmlingua2", folders, compiled=True, **placed)
+    found = compressed(method, folders, compiled=True, **placed)
     assert dynamo.utils.counters["stats"]["unique_graphs"] > 0, "something was compiled"
-    expected = compressed("llmlingua2", folders, **placed)
+    expected = compressed(method, folders, **placed)
     np.testing.assert_allclose(scores(found), scores(expected), atol=1e-4)
     assert found.text == expected.text

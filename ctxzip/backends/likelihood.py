@@ -11,66 +11,29 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ctxzip.backends.pytorch import halving, require
 from ctxzip.backends.pytorch_lm import CausalModel
-from ctxzip.backends.readings import Memory, Readings, Row, State, Tail, TorchReadings, state_of
+from ctxzip.backends.readings import (
+    PIECE,
+    Memory,
+    Readings,
+    Row,
+    State,
+    Tail,
+    TorchReadings,
+    state_of,
+)
 from ctxzip.units import FloatArray, IntArray
 
-__all__ = ["Likelihood", "TorchLikelihood"]
+__all__ = ["TorchLikelihood"]
 
-_PIECE = 512  # tokens whose distributions over the vocabulary are held at a time
 _BATCH = 1024
 _ALIKE = 0.8
 _PACKED = 512
-
-
-class Likelihood(Protocol):
-    """What perplexities are computed from. Thread-safe."""
-
-    @property
-    def name(self) -> str:
-        """Of the model."""
-        ...
-
-    def size(self, text: str) -> int:
-        """Tokens of a text as the model reads it; about, where only an endpoint knows."""
-        ...
-
-    def question(
-        self, query: str, contexts: Sequence[str | None]
-    ) -> tuple[list[FloatArray], tuple[str, ...]]:
-        """Negative log-likelihoods of a question behind each context, and notes.
-
-        Args:
-            query: the question.
-            contexts: texts; a blank line is put between each and the question. None for none.
-
-        Returns:
-            One array per context, with a value for every token of the question; without a context
-            the first token has none.
-        """
-        ...
-
-    def read(self, query: str, contexts: Sequence[str | None]) -> Readings:
-        """The same, kept so that the inside of the contexts can be asked for.
-
-        Args:
-            query: the question.
-            contexts: as above.
-        """
-        ...
-
-    def lines(self, lines: Sequence[str]) -> list[float]:
-        """Perplexity of each line given the lines before it, as its binary logarithm.
-
-        An empty line has 0.0; the first token of all has no likelihood, so a first line of one
-        token has infinity.
-        """
-        ...
 
 
 class _Wish(NamedTuple):
@@ -150,6 +113,7 @@ class TorchLikelihood:
         master = texts[-1][: self.model.window]
         wishes: list[_Wish] = []
         tails: list[Tail] = []
+        apart: dict[int, Row] = {}
         plan: list[list[tuple[str, int]]] = []
         for i, (ids, start) in enumerate(zip(texts, starts, strict=True)):
             asked: list[tuple[str, int]] = []
@@ -157,6 +121,10 @@ class TorchLikelihood:
             if not lines[i]:
                 continue
             common = _common(ids, master)
+            over = max(0, len(ids) - self.model.window)
+            if len(ids) > common + 1 and (over or not self.model.full):
+                apart[i] = Row(ids[over:], max(1, start - over), over)
+                continue
             if len(ids) > common + 1:
                 tails.append(Tail(np.arange(len(master)) < common, common, ids[common:], 1))
             for at in range(max(1, start), len(ids)):
@@ -166,11 +134,12 @@ class TorchLikelihood:
                 else:
                     asked.append((f"tail{len(tails) - 1}", at - common - 1))
         values, behind = self._pass(master, wishes, tails)
+        alone = dict(zip(apart, self.read_rows(list(apart.values()), []), strict=True))
         result = []
-        for line, asked in zip(lines, plan, strict=True):
+        for i, (line, asked) in enumerate(zip(lines, plan, strict=True)):
             found = [
                 values[k] if where == "pass" else behind[int(where[4:])][k] for where, k in asked
-            ]
+            ] or list(alone.get(i, ()))
             mean = float(np.mean(found)) if found else math.inf
             result.append(0.0 if not line else mean / math.log(2))
         return result
@@ -208,17 +177,14 @@ class TorchLikelihood:
         parts = [Tail(nothing, 0, row.ids, row.start) for row in rows.values()]
         found, output = self.tails(None, 0, parts, states=memory is not None)
         if memory is not None:
-            low = 0
-            for (number, row), values in zip(rows.items(), found, strict=True):
-                place = slice(low, low + row.start)
-                hidden = output.hidden_states[-1][0, place]
-                make = partial(state_of, hidden, output.past_key_values, 0, place)
-                memory.offer(number, float(values.mean()), row.start, make)
-                low += len(row.ids) - 1
+            _offer(memory, rows, found, output.hidden_states[-1][0], output.past_key_values)
         return found
 
     def _batch(self, rows: dict[int, Row], memory: Memory | None) -> list[FloatArray]:
-        """Rows side by side; padding stands behind them, where no token of theirs looks."""
+        """Rows side by side; padding stands behind them, where no token of theirs looks.
+
+        With a memory it is a single one.
+        """
         torch = require("torch")
         length = max(len(row.ids) for row in rows.values()) - 1  # the last predicts nothing
         ids = np.zeros((len(rows), length), np.int64)
@@ -229,8 +195,7 @@ class TorchLikelihood:
         cache: Any = None
         hidden: list[Any] = []
         with torch.inference_mode():
-            for low in range(0, length, _PIECE):
-                high = min(length, low + _PIECE)
+            for low, high in self._pieces(length):
                 keep = [at for at in wanted if low <= at < high]
                 more = high < length or memory is not None
                 logits, output = self._forward(
@@ -247,9 +212,14 @@ class TorchLikelihood:
                             one = logits[i, place]
                             loss = one.logsumexp(-1) - one[row.ids[at + 1]]
                             found[i][at + 1 - row.start] = float(loss)
-            if memory is not None:
-                self._keep(memory, rows, found, torch.cat(hidden, 1), cache)
+        if memory is not None:
+            _offer(memory, rows, found, torch.cat(hidden, 1)[0], cache)
         return found
+
+    def _pieces(self, length: int) -> list[tuple[int, int]]:
+        """In which pieces a sequence is read; not all states can be gone on from."""
+        step = max(1, length) if self.model.stateful else PIECE
+        return [(low, min(length, low + step)) for low in range(0, length, step)]
 
     def _learn_head(self, state: Any, logits: Any) -> None:
         """Find out ``bare_head`` from one state and its logits."""
@@ -257,23 +227,14 @@ class TorchLikelihood:
             bare = self.model.head(state).float()
             self.bare_head = require("torch").allclose(bare, logits, rtol=1e-3, atol=1e-3)
 
-    def _keep(
-        self, memory: Memory, rows: dict[int, Row], found: list[FloatArray], hidden: Any, cache: Any
-    ) -> None:
-        """Offer the states of the contexts of a batch to the memory."""
-        for i, (number, row) in enumerate(rows.items()):
-            place = slice(0, row.start)
-            make = partial(state_of, hidden[i, place], cache, i, place)
-            memory.offer(number, float(found[i].mean()), row.start, make)
-
     def state(self, ids: IntArray) -> State:
         """The states of one text."""
         torch = require("torch")
         cache: Any = None
         hidden = []
         with torch.inference_mode():
-            for low in range(0, len(ids), _PIECE):
-                part = ids[None, low : low + _PIECE]
+            for low in range(0, len(ids), PIECE):
+                part = ids[None, low : low + PIECE]
                 _, output = self._forward(part, [], low, cache, more=True, states=True)
                 cache = output.past_key_values
                 hidden.append(output.hidden_states[-1][0])
@@ -329,8 +290,7 @@ class TorchLikelihood:
             by_place.setdefault(wish.at - 1, []).append(k)
         cache: Any = None
         with torch.inference_mode():
-            for low in range(0, len(master), _PIECE):
-                high = min(len(master), low + _PIECE)
+            for low, high in self._pieces(len(master)):
                 keep = [at for at in range(low, high) if at in by_place]
                 more = high < len(master) or bool(tails)
                 logits, output = self._forward(master[None, low:high], keep, low, cache, more)
@@ -397,6 +357,17 @@ class TorchLikelihood:
         values = np.asarray(losses.cpu().numpy(), np.float64)
         ends = np.cumsum([len(tail.ids) - tail.asked for tail in tails])
         return np.split(values, ends[:-1]), output
+
+
+def _offer(
+    memory: Memory, rows: dict[int, Row], found: list[FloatArray], hidden: Any, cache: Any
+) -> None:
+    """Offer the states of the contexts of rows behind one another to the memory."""
+    low = 0
+    for (number, row), values in zip(rows.items(), found, strict=True):
+        make = partial(state_of, hidden, cache, slice(low, low + row.start))
+        memory.offer(number, float(values.mean()), row.start, make)
+        low += len(row.ids) - 1
 
 
 def _packs(order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:

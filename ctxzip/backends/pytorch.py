@@ -370,10 +370,16 @@ class TorchEncoder:
             self._model = None
 
 
+def counts_from_padding(config: Any) -> bool:
+    """Whether a model counts positions from behind its padding id, and so by itself."""
+    kind = str(getattr(config, "model_type", ""))
+    return kind.startswith(("roberta", "xlm-roberta", "camembert", "mpnet"))
+
+
 def _window(config: Any, tokenizer: Any) -> int:
     """Most tokens of one input, special tokens included."""
     positions = int(getattr(config, "max_position_embeddings", 0) or 512)
-    if getattr(config, "model_type", "") in ("roberta", "xlm-roberta", "camembert", "mpnet"):
+    if counts_from_padding(config):
         positions -= 2  # their positions are counted from behind the padding id
     limit = int(min(getattr(tokenizer, "model_max_length", positions), positions))
     return limit if limit > 2 else positions

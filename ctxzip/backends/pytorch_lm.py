@@ -15,6 +15,7 @@ from ctxzip.backends.pytorch import (
     Placement,
     _loaded,
     _quiet,
+    counts_from_padding,
     halving,
     load_model,
     load_tokenizer,
@@ -26,7 +27,7 @@ from ctxzip.units import IntArray
 __all__ = ["CausalModel", "Seq2SeqModel"]
 
 # How checkpoints of causal language models call themselves; the second one as GPT-2 does.
-CAUSAL = ("ForCausalLM", "LMHeadModel")
+_CAUSAL = ("ForCausalLM", "GPT2LMHeadModel")
 _CPU_TOKENS, _GPU_TOKENS = 1024, 16_384
 
 
@@ -43,17 +44,16 @@ class CausalModel:
         window: most tokens of prefix and continuation together.
         tokens_read: tokens that went through the model so far, padding included.
         sparse: the model gives logits at chosen positions only.
+        stateful: some layers keep a state that stands for all tokens before.
     """
 
     def __init__(self, name: str, placement: Placement, adapter: str | None = None) -> None:
         self.name = name
         self.tokenizer = load_tokenizer(name, placement)
         self._lock = threading.Lock()
-        self.model = load_model(name, placement, "AutoModelForCausalLM", *CAUSAL)
+        self.model = load_model(name, placement, "AutoModelForCausalLM", *_CAUSAL)
         if adapter is not None:
             self.model = _adapted(self.model, adapter, placement)
-        if placement.compiled:
-            self.model = require("torch").compile(self.model, dynamic=True)
         self.window = int(getattr(self.model.config, "max_position_embeddings", 0) or 8192)
         self.tokens_read = 0
         parameters = inspect.signature(self.model.forward).parameters
@@ -64,6 +64,9 @@ class CausalModel:
                 f"{name!r} keeps no keys and values of what it read; they are needed here.",
                 hint="Use a checkpoint with attention.",
             )
+        self.stateful = bool(getattr(self.model, "_is_stateful", False))
+        if placement.compiled:
+            self.model = require("torch").compile(self.model, dynamic=True)
 
     def continuations(
         self, prefix: IntArray, suffixes: Sequence[IntArray], wanted: Sequence[int]
@@ -115,7 +118,14 @@ class CausalModel:
             ids[i, : len(row)] = row
             mask[i, before : before + len(row)] = 1
         own = copy.deepcopy(cache)
-        own.batch_repeat_interleave(len(rows))
+        try:
+            own.batch_repeat_interleave(len(rows))
+        except AttributeError as error:
+            raise ModelError(
+                f"{self.name!r} keeps a state instead of keys and values in some layers; it cannot"
+                " be shared.",
+                hint="Use a checkpoint whose layers all have attention.",
+            ) from error
         positions = torch.arange(before, before + length, device=device)
         ends = sorted({len(row) - 1 for row in rows})
         output = self.call(
@@ -149,11 +159,13 @@ class CausalModel:
         attention = getattr(config, "_attn_implementation", None)
         if not self._positions or attention not in ("sdpa", "eager"):
             return False
-        if getattr(config, "alibi", False) or getattr(self.model, "_is_stateful", False):
+        if self.stateful or getattr(config, "alibi", False) or counts_from_padding(config):
             return False
         kinds = getattr(config, "layer_types", None)
         if kinds is not None:
             return set(kinds) == {"full_attention"}
+        if "local" in getattr(config, "attention_layers", ()):  # GPT-Neo
+            return False
         return getattr(config, "sliding_window", None) is None
 
     def head(self, hidden: Any) -> Any:

@@ -19,10 +19,20 @@ from ctxzip.units import BoolArray, FloatArray, IntArray
 if TYPE_CHECKING:
     from ctxzip.backends.likelihood import TorchLikelihood
 
-__all__ = ["Memory", "Readings", "Row", "State", "Tail", "TorchReadings", "state_of"]
+__all__ = [
+    "PIECE",
+    "Likelihood",
+    "Memory",
+    "Readings",
+    "Row",
+    "State",
+    "Tail",
+    "TorchReadings",
+    "state_of",
+]
 
 LIMIT = 256 * 2**20
-_PIECE = 512  # tokens whose distributions over the vocabulary are held at a time
+PIECE = 512  # tokens whose distributions over the vocabulary are held at a time
 _TAILS = 1024
 _ASKED = 48  # tokens of a long question that are asked of parts
 
@@ -50,11 +60,56 @@ class Readings(Protocol):
     def seeing(self, context: int, parts: Sequence[Sequence[tuple[int, int]]]) -> list[FloatArray]:
         """Negative log-likelihoods of the question where it sees parts of a context only.
 
-        Of a long question only a stretch is asked, the same for all parts.
+        Of a long question it may be a stretch only, the same for all parts.
 
         Args:
             context: its index.
             parts: for each answer, the half-open ranges of characters that are seen, in order.
+        """
+        ...
+
+
+class Likelihood(Protocol):
+    """What perplexities are computed from. Thread-safe."""
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        ...
+
+    def size(self, text: str) -> int:
+        """Tokens of a text as the model reads it; about, where only an endpoint knows."""
+        ...
+
+    def question(
+        self, query: str, contexts: Sequence[str | None]
+    ) -> tuple[list[FloatArray], tuple[str, ...]]:
+        """Negative log-likelihoods of a question behind each context, and notes.
+
+        Args:
+            query: the question.
+            contexts: texts; a blank line is put between each and the question. None for none.
+
+        Returns:
+            One array per context, with a value for every token of the question; without a context
+            the first token has none.
+        """
+        ...
+
+    def read(self, query: str, contexts: Sequence[str | None]) -> Readings:
+        """The same, kept so that the inside of the contexts can be asked for.
+
+        Args:
+            query: the question.
+            contexts: as above.
+        """
+        ...
+
+    def lines(self, lines: Sequence[str]) -> list[float]:
+        """Perplexity of each line given the lines before it, as its binary logarithm.
+
+        An empty line has 0.0; the first token of all has no likelihood, so a first line of one
+        token has infinity.
         """
         ...
 
@@ -121,6 +176,8 @@ class Memory:
             tokens: of the context.
             make: gives its state.
         """
+        if number in self._kept:  # from a batch that was run again in halves
+            self._left += self._kept.pop(number)[1]
         size = tokens * self._token_bytes
         worse = sorted((i for i, one in self._kept.items() if one[0] > surprise),
                        key=lambda i: -self._kept[i][0])  # fmt: skip
@@ -140,20 +197,18 @@ class Memory:
         return None if found is None else found[2]
 
 
-def state_of(hidden: Any, cache: Any, row: int, place: slice) -> State:
-    """The state of some tokens of a batch; a copy, so that the batch can go.
+def state_of(hidden: Any, cache: Any, place: slice) -> State:
+    """The state of some tokens of a sequence; a copy, so that the sequence can go.
 
     Args:
-        hidden: their last hidden states, tensor, shape (n, d).
-        cache: of the batch; it is not changed.
-        row: where they are in it.
-        place: of the tokens in that row.
+        hidden: last hidden states of the sequence, tensor, shape (n, d).
+        cache: of the sequence; it is not changed.
+        place: of the tokens.
     """
     own = require("transformers").DynamicCache()
     for i, layer in enumerate(cache.layers):
-        keys, values = (one[row : row + 1, :, place] for one in (layer.keys, layer.values))
-        own.update(keys.clone(), values.clone(), i)
-    return State(hidden.clone(), own)
+        own.update(layer.keys[:, :, place], layer.values[:, :, place], i)  # which copies them
+    return State(hidden[place].clone(), own)
 
 
 class TorchReadings:
@@ -198,8 +253,8 @@ class TorchReadings:
             return self._likelihood.read_rows([Row(ids, 1, 0)], [])[0]
         hidden = self._state(context).hidden
         parts = [
-            self._likelihood.losses(hidden[at : at + _PIECE], ids[at + 1 : at + 1 + _PIECE])
-            for at in range(0, len(ids) - 1, _PIECE)
+            self._likelihood.losses(hidden[at : at + PIECE], ids[at + 1 : at + 1 + PIECE])
+            for at in range(0, len(ids) - 1, PIECE)
         ]
         return np.concatenate([np.zeros(0), *parts])
 

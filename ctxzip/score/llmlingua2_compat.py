@@ -1,4 +1,4 @@
-"""The decisions of the published LLMLingua-2 code, word for word, with its quirks.
+"""What the published LLMLingua-2 code reads, word for word, with its quirks.
 
 What is reproduced, and differs from ctxzip's own way: texts are cut into chunks of 510 tokens that
 are detokenized and read again; chunks start with ``[CLS]`` and end with ``[SEP]`` by those names,
@@ -94,7 +94,7 @@ class Chunk:
 
 
 class Reference:
-    """LLMLingua-2's decisions with one checkpoint.
+    """LLMLingua-2's words and probabilities with one checkpoint.
 
     Args:
         encoder: a token classifier with a WordPiece or Unigram tokenizer.
@@ -242,9 +242,9 @@ class Reference:
 
     def read(self, chunks: Sequence[Chunk]) -> list[Reading]:
         """Run the model over chunks of any number of contexts."""
-        encoded = self._encoder.forward([chunk.ids for chunk in chunks])
         if not chunks:
             return []
+        encoded = self._encoder.forward([chunk.ids for chunk in chunks])
         lengths = [len(logits) for logits in encoded.states]
         every = keep_probability(np.concatenate(encoded.states))
         found = [

@@ -3,9 +3,9 @@
 Shi et al. (ASE 2025, arXiv 2510.00446). Functions and blocks are ranked by PPL(q) - PPL(q | code);
 a function is cut into blocks behind lines that surprise the model more than their neighbours do.
 The published code reads each block again, by itself, and a function once for each of its lines.
-Here both come from the reading that ranked the function: a block is worth what it lowers the
-perplexity of the question beside the function's header. ``LongCodeZip(compat=True)`` reads as
-published.
+Here both come from the reading that ranked the function: a block is worth how much lower the
+perplexity of the question is beside it and the function's header than beside the block that helps
+least. ``LongCodeZip(compat=True)`` reads as published.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from ctxzip.score.code import CodeText, Inside, LexicalCode, Ranked
 from ctxzip.units import FloatArray
 
 if TYPE_CHECKING:
-    from ctxzip.backends.likelihood import Likelihood
-    from ctxzip.backends.readings import Readings
+    from ctxzip.backends.readings import Likelihood, Readings
 
 __all__ = ["PerplexityCode", "numbered_lines", "perplexity", "spikes"]
 
@@ -150,7 +149,8 @@ class PerplexityCode:
 class _Inside:
     """The inside of functions, from what was read to rank them.
 
-    A block is worth what it lowers the perplexity of the question beside its function's header.
+    A block is worth how much lower the perplexity of the question is, or of the stretch of a long
+    one that the function helps most, beside it than beside the block that helps least.
 
     Args:
         readings: of the question behind nothing, and behind each text.

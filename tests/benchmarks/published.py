@@ -3,8 +3,8 @@
     python -m tests.benchmarks.published [--layers 6] [--hidden 384] [--passages 16]
 
 Needs torch, transformers, onnx and llmlingua 0.2.2. Processor seconds on one thread, so that what
-else runs on the machine changes little; the shortest of three runs. "Beside the model" is what is
-left of a run without its forward passes.
+else runs on the machine changes little. They take turns, with new texts in every round; ratios are
+medians over the rounds. "Beside the model" is what is left of a run without its forward passes.
 """
 
 from __future__ import annotations
@@ -102,10 +102,9 @@ def checkpoint(folder: Path, layers: int, hidden: int) -> Path:
     return folder
 
 
-def passages(tokenizer: Any, count: int, low: int, high: int) -> list[str]:
+def passages(tokenizer: Any, count: int, low: int, high: int, seed: int) -> list[str]:
     """Texts of ``low`` to ``high`` tokens."""
     found: list[str] = []
-    seed = 0
     while len(found) < count:
         seed += 1
         text = checkpoints.texts(1, seed, longest=2 + high // 20)[0]
@@ -129,10 +128,9 @@ def ours(reference: Reference, texts: list[str]) -> Decision:
     return [(w, int(k)) for v in verdicts for w, k in zip(v.words, v.labels.tolist(), strict=True)]
 
 
-def equal(a: Decision, b: Decision) -> str:
-    """How many decisions are the same."""
-    same = sum(x == y for x, y in zip(a, b, strict=False))
-    return f"{same} of {max(len(a), len(b))} decisions equal"
+def equal(a: Decision, b: Decision) -> tuple[int, int]:
+    """How many decisions are the same, and how many there are."""
+    return sum(x == y for x, y in zip(a, b, strict=False)), max(len(a), len(b))
 
 
 def llmlingua2(folder: Path, scratch: Path, count: int) -> None:
@@ -151,36 +149,37 @@ def llmlingua2(folder: Path, scratch: Path, count: int) -> None:
     print(f"int8 ONNX: {small.agreement:.2%} of token decisions equal at half of the tokens,")
     print(f"           {small.size / 2**20:.0f} MiB instead of {done.size / 2**20:.0f} MiB")
     rivals = {"ctxzip torch": by_torch, "ctxzip ONNX": by_onnx}
-    full = [" ".join(passages(tokenizer, 24, 100, 200))] * max(1, count // 16)
-    for name, texts in (
-        ("passages of 100 to 200 tokens", passages(tokenizer, count, 100, 200)),
-        ("full chunks of 512 tokens", full),
+    for name, make in (
+        ("passages of 100 to 200 tokens", lambda seed: passages(tokenizer, count, 100, 200, seed)),
+        (
+            "full chunks of 512 tokens",
+            lambda seed: [" ".join(passages(tokenizer, 24, 100, 200, seed))],
+        ),
     ):
-        tokens = sum(len(tokenizer.tokenize(text)) for text in texts)
-        print(f"{name}, {tokens:,} tokens, medians of {ROUNDS} rounds of all three")
         mine = {label: Reference(encoder, SETTINGS) for label, encoder in rivals.items()}
-        published: list[Measured] = []
-        runs: dict[str, list[Measured]] = {label: [] for label in rivals}
-        for _ in range(ROUNDS):
-            published.append(
+        runs: dict[str, list[Measured]] = {label: [] for label in ("llmlingua", *rivals)}
+        tokens = 0
+        for i in range(ROUNDS):
+            texts = make(10_000 * i)  # nothing that one of them remembers
+            tokens += sum(len(tokenizer.tokenize(text)) for text in texts)
+            runs["llmlingua"].append(
                 measured(lambda t=texts: theirs(reference, t), reference.model, "forward")
             )
             for label, encoder in rivals.items():
                 runs[label].append(
                     measured(lambda t=texts, r=mine[label]: ours(r, t), encoder, "_run")
                 )
-        print(
-            f"  llmlingua     {median(one.seconds for one in published):7.2f} s, beside the model"
-            f" {median(one.beside for one in published):6.3f} s"
-        )
+        print(f"{name}, {tokens:,} tokens in {ROUNDS} rounds, medians")
+        published = runs["llmlingua"]
         for label, own in runs.items():
             pairs = list(zip(published, own, strict=True))
+            same = [equal(a.result, b.result) for a, b in pairs]
             print(
                 f"  {label:13} {median(one.seconds for one in own):7.2f} s, beside the model"
                 f" {median(one.beside for one in own):6.3f} s:"
                 f" {median(a.seconds / b.seconds for a, b in pairs):.2f} times as fast,"
                 f" {median(b.beside / a.beside for a, b in pairs):.2f} of the time beside the"
-                f" model; {equal(published[0].result, own[0].result)}"
+                f" model; {sum(a for a, _ in same)} of {sum(b for _, b in same)} decisions equal"
             )
 
 

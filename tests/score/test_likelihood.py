@@ -88,7 +88,7 @@ def test_a_shared_prefix_gives_the_same_scores_from_fewer_tokens(
     assert tokens / (model.tokens_read - before) > fewer
 
 
-@pytest.mark.parametrize("kind", sorted(checkpoints.CAUSAL.keys() - {"mamba"}))
+@pytest.mark.parametrize("kind", sorted(checkpoints.CAUSAL.keys() - {"mamba", "jamba", "roberta"}))
 def test_a_shared_prefix_in_other_architectures(kind: str, tmp_path: Path):
     folder = checkpoints.causal(tmp_path / "lm", kind)
     model = CausalModel(str(folder), Placement(device="cpu", dtype="float32"))
@@ -96,6 +96,12 @@ def test_a_shared_prefix_in_other_architectures(kind: str, tmp_path: Path):
     expected, _ = one_by_one(model, request)
     scores = LikelihoodScorer(lambda: model).units([request])[0]
     np.testing.assert_allclose(scores.units[0], expected, atol=1e-4)
+
+
+def test_a_state_that_cannot_be_shared_is_said(tmp_path: Path):
+    model = CausalModel(str(checkpoints.causal(tmp_path / "lm", "jamba")), Placement(device="cpu"))
+    with pytest.raises(ModelError, match="keeps a state"):
+        LikelihoodScorer(lambda: model).units([asked(document(5))])
 
 
 def test_sentences_are_read_in_their_own_document(model: CausalModel):

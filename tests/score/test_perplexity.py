@@ -93,11 +93,29 @@ def test_architectures_read_together_what_they_can(kind: str, tmp_path: Path):
     _, losses = readings.surprisal(2)
     expected = plainly(likelihood, "", TEXT)
     np.testing.assert_allclose(losses, expected[: len(losses)], rtol=1e-3, atol=1e-4)
+    # Lines that end beyond the window are read from the left end of it on.
+    lines = numbered_lines(TEXT)
+    whole = likelihood.lines(lines)
+    likelihood.model.window = likelihood.size("\n".join(lines[:3]))
+    cut = likelihood.lines(lines)
+    np.testing.assert_allclose(cut[:3], whole[:3], rtol=1e-4)
+    assert np.isfinite(cut).tolist() == np.isfinite(whole).tolist()
+    assert not np.allclose(cut[3:], whole[3:], rtol=1e-3)
 
 
 def test_a_model_without_a_cache_is_refused(tmp_path: Path):
     with pytest.raises(ModelError, match="keeps no keys and values"):
         loaded(checkpoints.causal(tmp_path / "lm", "mamba"))
+
+
+def test_a_model_that_sees_the_future_is_refused(tmp_path: Path):
+    import transformers
+
+    folder = checkpoints.bert(tmp_path / "lm", head="")
+    config = transformers.AutoConfig.from_pretrained(folder)
+    transformers.BertLMHeadModel(config).save_pretrained(folder)
+    with pytest.raises(ModelError, match="BertLMHeadModel"):
+        loaded(folder)
 
 
 @pytest.mark.parametrize("full", [True, False])
@@ -240,6 +258,9 @@ def test_the_memory_keeps_what_makes_the_question_likely():
     memory.offer(5, 9.0, 1, lambda: make(5))
     assert memory.get(3) is not None
     assert made == [0, 1, 2, 3]
+    memory.offer(3, 1.0, 90, lambda: make(3))  # again, after a batch that did not fit
+    memory.offer(6, 2.0, 10, lambda: make(6))
+    assert made == [0, 1, 2, 3, 3, 6]
 
 
 def test_spikes_are_at_least_both_neighbours_and_clearly_above_one():
