@@ -72,8 +72,8 @@ def _above(values: npt.NDArray[Any], counts: list[int], percent: int) -> BoolArr
     """Which values are above a percentile of all values, each taken ``counts`` times.
 
     Where the percentile is 1, so are those that are 1. The percentile lies between two neighbours
-    in order. Where that is surely strictly between, how it is rounded decides nothing, and it is
-    not computed, which would take most of the time here.
+    in order. Where these are equal, or it is surely strictly between, how it is rounded decides
+    nothing, and it is not computed, which would take most of the time here.
     """
     weighted = np.repeat(values, counts)
     n = len(weighted)
@@ -83,9 +83,9 @@ def _above(values: npt.NDArray[Any], counts: list[int], percent: int) -> BoolArr
     k, sure = int(at), _CLOSE + n * 1e-6
     if sure < at - k < 1 - sure and k + 1 < n and 0 not in counts:
         low, high = np.partition(weighted, (k, k + 1))[k : k + 2].tolist()
-        if high - low > _CLOSE * high:
+        if high - low > _CLOSE * high or low == high:
             above: BoolArray = values > low
-            return above
+            return above | (values == 1.0) if low == 1.0 else above
     threshold = _percentile(weighted, percent)
     kept: BoolArray = values.astype(np.float64) > threshold
     if threshold == 1.0:

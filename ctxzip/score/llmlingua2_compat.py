@@ -14,7 +14,7 @@ import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import cache, partial
+from functools import partial
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -71,6 +71,26 @@ class _Pieces:
             self._texts[:, i] = piece[3:]
             self._known[i] = True
         return self._flags[:, ids], self._texts[:, ids]
+
+
+class _Surface:
+    """The tokens of a text as they stand in it, made when they are first asked for: that is slow.
+
+    Args:
+        encoding: of the text.
+    """
+
+    __slots__ = ("_encoding", "_tokens")
+
+    def __init__(self, encoding: tokenizers.Encoding) -> None:
+        self._encoding = encoding
+        self._tokens: list[str] | None = None
+
+    def of(self, part: slice = slice(None)) -> list[str]:
+        """Some of them."""
+        if self._tokens is None:
+            self._tokens = list(self._encoding.tokens)
+        return self._tokens[part]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,11 +194,11 @@ class Reference:
         encoding = self._tokenizer.encode(source, add_special_tokens=False)
         ids = np.array(encoding.ids, np.int64)
         n = len(ids)
-        tokens = cache(lambda: list(encoding.tokens))  # slow to make
+        surface = _Surface(encoding)
 
         def ends(k: int) -> bool:
             # An unknown token has its own surface in some tokenizers, else the id says it.
-            return ids[k] in self._end_ids if self._stable else tokens()[k] in self._ends
+            return ids[k] in self._end_ids if self._stable else surface.of()[k] in self._ends
 
         spans = np.fromiter(chain.from_iterable(encoding.offsets), np.int64, 2 * n).reshape(n, 2)
         start, end = (spans if at is None else at[spans]).T
@@ -190,8 +210,7 @@ class Reference:
                 high = low + LENGTH - 1
                 high = next((k + 1 for k in range(high - 1, low, -1) if ends(k)), high)
             part = slice(low, high)
-            surface = partial(_part_of, tokens, part)
-            found.append(self._chunk(surface, ids[part], start[part], end[part]))
+            found.append(self._chunk(partial(surface.of, part), ids[part], start[part], end[part]))
             low = high
         return found
 
@@ -342,10 +361,6 @@ def _replaced(text: str, stand_ins: dict[str, str]) -> tuple[str, IntArray | Non
             at = np.concatenate([*parts, at[low:]])
             text = text.replace(original, stand_in)
     return text, at
-
-
-def _part_of(tokens: Callable[[], list[str]], part: slice) -> list[str]:
-    return tokens()[part]
 
 
 def _aligned(

@@ -26,7 +26,7 @@ import transformers
 from ctxzip.backends.exported import ExportedEncoder
 from ctxzip.backends.pytorch import TOKEN_CLASSIFIER, Placement, TorchEncoder
 from ctxzip.backends.pytorch_lm import CausalModel
-from ctxzip.compat import decide
+from ctxzip.compat import Verdict, decide
 from ctxzip.export import export
 from ctxzip.score.classifier import LLMLingua2
 from ctxzip.score.likelihood import LikelihoodScorer
@@ -113,18 +113,27 @@ def passages(tokenizer: Any, count: int, low: int, high: int, seed: int) -> list
     return found
 
 
-def theirs(reference: Any, texts: list[str]) -> Decision:
-    """llmlingua's words and labels, its context filter off."""
+def theirs(reference: Any, texts: list[str]) -> str:
+    """llmlingua's words and labels as it gives them, its context filter off."""
     result = reference.compress_prompt_llmlingua2(
         list(texts), rate=0.5, return_word_label=True, word_sep="\x00", label_sep="\x01"
     )
-    pairs = [line.rsplit("\x01", 1) for line in result["fn_labeled_original_prompt"].split("\x00")]
+    return str(result["fn_labeled_original_prompt"])
+
+
+def decided_by_them(labelled: str) -> Decision:
+    """The same as pairs."""
+    pairs = [line.rsplit("\x01", 1) for line in labelled.split("\x00")]
     return [(word, int(label)) for word, label in pairs]
 
 
-def ours(reference: Reference, texts: list[str]) -> Decision:
-    """The same from ctxzip."""
-    verdicts = decide(reference, [texts], [BUDGET], SETTINGS)[0]
+def ours(reference: Reference, texts: list[str]) -> list[Verdict]:
+    """What ctxzip decides."""
+    return decide(reference, [texts], [BUDGET], SETTINGS)[0]
+
+
+def decided_by_us(verdicts: list[Verdict]) -> Decision:
+    """The same as pairs."""
     return [(w, int(k)) for v in verdicts for w, k in zip(v.words, v.labels.tolist(), strict=True)]
 
 
@@ -173,7 +182,8 @@ def llmlingua2(folder: Path, scratch: Path, count: int) -> None:
         published = runs["llmlingua"]
         for label, own in runs.items():
             pairs = list(zip(published, own, strict=True))
-            same = [equal(a.result, b.result) for a, b in pairs]
+            read = decided_by_them if own is published else decided_by_us
+            same = [equal(decided_by_them(a.result), read(b.result)) for a, b in pairs]
             print(
                 f"  {label:13} {median(one.seconds for one in own):7.2f} s, beside the model"
                 f" {median(one.beside for one in own):6.3f} s:"
