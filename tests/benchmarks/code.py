@@ -295,7 +295,7 @@ def main() -> None:
     parser.add_argument("--shortlist", type=float)
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--cost", type=Path, metavar="FOLDER")
-    parser.add_argument("--files", type=int, default=3, help="of --cost")
+    parser.add_argument("--files", type=int, default=6, help="of --cost")
     parser.add_argument("--beside", type=Path, metavar="FOLDER")
     parser.add_argument("--reference", type=Path)
     arguments = parser.parse_args()
