@@ -12,8 +12,10 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from ctxzip.assemble import identity, result_of
 from ctxzip.backends.encoder import Encoder
@@ -30,6 +32,9 @@ from ctxzip.types import Budget, Compression, Document, Options, Request
 from ctxzip.units import BoolArray, FloatArray, IntArray, Passage, Units
 
 __all__ = ["ReferenceCompressor", "Verdict", "decide"]
+
+
+_Kind = TypeVar("_Kind", np.bool_, np.int64, np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,17 +151,23 @@ def _verdict(
         np.zeros(len(one.words), bool) if reduce_rate is None else keep(one, reduce_rate, settings)
         for one in readings
     ]
-    nothing = np.zeros(0, np.int64)
     spelled = [word for one in readings for word in one.words]
     if "▁" in "".join(spelled):
         spelled = [word.lstrip("▁") for word in spelled]
     return Verdict(
         words=tuple(spelled),
-        labels=np.concatenate([nothing.astype(bool), *labels]),
-        probability=np.concatenate([np.zeros(0), *(one.plain for one in readings)]),
-        start=np.concatenate([nothing, *(one.start for one in readings)]),
-        end=np.concatenate([nothing, *(one.end for one in readings)]),
+        labels=_joined(labels, np.bool_),
+        probability=_joined([one.plain for one in readings], np.float64),
+        start=_joined([one.start for one in readings], np.int64),
+        end=_joined([one.end for one in readings], np.int64),
     )
+
+
+def _joined(parts: Sequence[npt.NDArray[Any]], kind: type[_Kind]) -> npt.NDArray[_Kind]:
+    """Arrays behind one another; most contexts have a single chunk."""
+    if len(parts) == 1:
+        return np.asarray(parts[0], kind)
+    return np.concatenate([np.zeros(0, kind), *parts])
 
 
 class ReferenceCompressor:
