@@ -18,14 +18,15 @@ from ctxzip.score.classifier import LLMLingua2
 from ctxzip.tokens import resolve
 from ctxzip.units import BoolArray, IntArray
 
-__all__ = ["Reading", "keep"]
+__all__ = ["Reading", "gpt_tokens", "keep"]
 
 # Distances to a neighbour, as a part of the step, at which rounding might decide.
 _CLOSE = 1e-3
 
 
 @lru_cache(maxsize=100_000)
-def _gpt_tokens(word: str) -> int:
+def gpt_tokens(word: str) -> int:
+    """cl100k_base tokens of a word."""
     return resolve("cl100k_base").count(word)
 
 
@@ -37,6 +38,7 @@ class Reading:
         words: as the reference spells them, "▁" included.
         probability: per word, forced tokens raised; shape (w,).
         plain: the same without forcing.
+        cost: cl100k_base tokens of each word as it is spelled, int64, shape (w,).
         start: source offsets, -1 where a word has none.
         end: one past its end in the source.
         exact: some probability is an exact 1.0 by force: the reference then computes in float64.
@@ -45,6 +47,7 @@ class Reading:
     words: list[str]
     probability: FloatStates
     plain: FloatStates
+    cost: IntArray
     start: IntArray
     end: IntArray
     exact: bool
@@ -59,7 +62,7 @@ def keep(reading: Reading, reduce_rate: float, settings: LLMLingua2) -> BoolArra
     forced = settings.force_tokens if settings.drop_consecutive else ()
     if forced:
         value = _lower_repeats(words, value, forced, _percentile(value, int(100 * reduce_rate)))
-    kept = _above(value, list(map(_gpt_tokens, words)), int(100 * reduce_rate + 1))
+    kept = _above(value, reading.cost, int(100 * reduce_rate + 1))
     return _without_repeats(words, kept, forced) if forced else kept
 
 
@@ -68,7 +71,7 @@ def _percentile(values: npt.NDArray[Any], percent: int) -> float:
     return float(np.percentile(values, percent))
 
 
-def _above(values: npt.NDArray[Any], counts: list[int], percent: int) -> BoolArray:
+def _above(values: npt.NDArray[Any], counts: IntArray, percent: int) -> BoolArray:
     """Which values are above a percentile of all values, each taken ``counts`` times.
 
     Where the percentile is 1, so are those that are 1. The percentile lies between two neighbours
@@ -81,7 +84,7 @@ def _above(values: npt.NDArray[Any], counts: list[int], percent: int) -> BoolArr
         return np.zeros(len(values), bool)
     at = (n - 1) * percent / 100
     k, sure = int(at), _CLOSE + n * 1e-6
-    if sure < at - k < 1 - sure and k + 1 < n and 0 not in counts:
+    if sure < at - k < 1 - sure and k + 1 < n and counts.all():
         low, high = np.partition(weighted, (k, k + 1))[k : k + 2].tolist()
         if high - low > _CLOSE * high or low == high:
             above: BoolArray = values > low

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from ctxzip.backends.encoder import Encoder, FloatStates, kind_of
 from ctxzip.errors import InputError, ModelError
 from ctxzip.score.classifier import LLMLingua2, keep_probability
-from ctxzip.score.llmlingua2_choice import Reading
+from ctxzip.score.llmlingua2_choice import Reading, gpt_tokens
 from ctxzip.units import BoolArray, IntArray
 
 if TYPE_CHECKING:
@@ -61,16 +61,21 @@ class _Pieces:
         self._known = np.zeros(size, bool)
         self._flags = np.zeros((3, size), bool)
         self._texts = np.empty((2, size), object)
+        self._cost = np.zeros(size, np.int64)
 
-    def of(self, ids: IntArray) -> tuple[BoolArray, npt.NDArray[np.object_]]:
-        """Special, begins, raised of each id, bool, (3, n); how it is shown and bare, (2, n)."""
+    def of(self, ids: IntArray) -> tuple[BoolArray, npt.NDArray[np.object_], IntArray]:
+        """Special, begins, raised of each id, bool, (3, n); how it is shown and bare, (2, n).
+
+        And cl100k_base tokens of what is shown, int64, (n,).
+        """
         known = self._known[ids]
         for i in [] if known.all() else np.unique(ids[~known]).tolist():
             piece = self._look(i)
             self._flags[:, i] = piece[:3]
             self._texts[:, i] = piece[3:]
+            self._cost[i] = gpt_tokens(piece.shown)
             self._known[i] = True
-        return self._flags[:, ids], self._texts[:, ids]
+        return self._flags[:, ids], self._texts[:, ids], self._cost[ids]
 
 
 class _Surface:
@@ -296,9 +301,10 @@ class Reference:
         self, chunks: Sequence[Chunk], probabilities: Sequence[FloatStates]
     ) -> list[Reading]:
         """Merge the tokens of chunks into words; all chunks in common arrays."""
-        bounds = _sums([len(one) for one in probabilities])
-        flags, texts = self._pieces.of(
-            np.concatenate([c.tokens[: len(p)] for c, p in zip(chunks, probabilities, strict=True)])
+        sizes = [len(one) for one in probabilities]
+        bounds = _sums(sizes)
+        flags, texts, costs = self._pieces.of(
+            np.concatenate([c.tokens[:n] for c, n in zip(chunks, sizes, strict=True)])
         )
         chosen = np.flatnonzero(~flags[0])
         low = np.searchsorted(chosen, bounds)
@@ -311,6 +317,9 @@ class Reference:
         place = np.searchsorted(edges, rest, side="right") - 1
         for k, bare in zip(place.tolist(), texts[1, chosen[rest]].tolist(), strict=True):
             words[k] += bare
+        cost = costs[chosen[edges]]
+        longer = np.unique(place)
+        cost[longer] = [gpt_tokens(words[k]) for k in longer.tolist()]
         own = np.concatenate(probabilities)[chosen]
         # Without forcing the reference repeats a word's first token in place of the others.
         value = plain = own[edges]
@@ -323,20 +332,18 @@ class Reference:
             lengths = np.diff(np.append(edges, len(chosen))).astype(np.float32)
             value = np.divide(np.add.reduceat(forced, edges), lengths, dtype=np.float32)
             exact = np.logical_and.reduceat(raised, edges)
-        start, end = (
-            np.concatenate(some)[chosen]
-            for some in zip(
-                *(
-                    (c.start[: len(p)], c.end[: len(p)])
-                    for c, p in zip(chunks, probabilities, strict=True)
-                ),
-                strict=True,
-            )
-        )
+        start = np.concatenate([c.start[:n] for c, n in zip(chunks, sizes, strict=True)])[chosen]
+        end = np.concatenate([c.end[:n] for c, n in zip(chunks, sizes, strict=True)])[chosen]
         start, end = _word_spans(start, end, edges)
         return [
             Reading(
-                words[i:j], value[i:j], plain[i:j], start[i:j], end[i:j], bool(exact[i:j].any())
+                words[i:j],
+                value[i:j],
+                plain[i:j],
+                cost[i:j],
+                start[i:j],
+                end[i:j],
+                bool(exact[i:j].any()),
             )
             for i, j in pairwise(cuts)
         ]

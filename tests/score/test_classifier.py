@@ -229,7 +229,7 @@ def test_what_is_above_a_percentile_is_as_numpy_says():
         # Coarse values make ties, powers make steps that are too small to be sure of.
         values = rng.choice([rng.random(n), rng.random(n).round(1), 1 - rng.random(n) ** 9 * 1e-6])
         values = values.astype(kind)
-        counts = rng.integers(rng.integers(0, 2), 4, n).tolist()
+        counts = rng.integers(rng.integers(0, 2), 4, n)
         percent = int(rng.integers(1, 101))
         weighted = np.repeat(values, counts)
         expected = np.zeros(n, bool)
