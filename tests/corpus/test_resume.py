@@ -41,23 +41,25 @@ def test_killed_at_random_moments_the_output_is_that_of_one_run(tmp_path):
     arguments = ("compress", source, "-c", "lexical", "--shard-mb", 0.01, "--quiet", "-o")
     begun = time.monotonic()
     assert ctxzip_corpus(*arguments, tmp_path / "whole", "-w", 1).returncode == 0
-    whole = time.monotonic() - begun
+    patience = time.monotonic() - begun
     killed = 0
     for attempt in range(40):
         workers = 1 + attempt % 2
         child = subprocess.Popen(command(*arguments, tmp_path / "out", "-w", workers))
         try:
-            # Later and later, so that it comes to an end however slow the machine is.
-            child.wait(timeout=whole * draw.uniform(0.3, 0.9) * (1 + attempt / 10))
+            child.wait(timeout=patience * draw.uniform(0.3, 0.9))
         except subprocess.TimeoutExpired:
             child.send_signal(signal.SIGKILL)
             child.wait()
             killed += 1
+            # Later and later, so that it comes to an end however slow the machine is.
+            patience *= 1.2
             continue
         assert child.returncode == 0
         if killed >= 5:
             break
-        # Too quick to be killed: once more, without the last shards.
+        # Too quick to be killed: sooner, and once more without the last shards.
+        patience *= 0.6
         for path in sorted((tmp_path / "out" / ".ctxzip" / "done").iterdir())[2:]:
             path.unlink()
         (tmp_path / "out" / ".ctxzip" / "cache.sqlite").unlink(missing_ok=True)
