@@ -58,7 +58,9 @@ class CausalModel:
         self.tokens_read = 0
         parameters = inspect.signature(self.model.forward).parameters
         self.sparse = "logits_to_keep" in parameters
-        self._positions = "position_ids" in parameters
+        # Some know no positions, and some count their own.
+        counts = counts_from_padding(self.model.config)
+        self._positions = "position_ids" in parameters and not counts
         if "past_key_values" not in parameters:
             raise ModelError(
                 f"{name!r} keeps no keys and values of what it read; they are needed here.",
@@ -126,14 +128,14 @@ class CausalModel:
                 " be shared.",
                 hint="Use a checkpoint whose layers all have attention.",
             ) from error
-        positions = torch.arange(before, before + length, device=device)
+        positions = torch.arange(before, before + length, device=device)[None].expand(len(rows), -1)
         ends = sorted({len(row) - 1 for row in rows})
         output = self.call(
             torch.from_numpy(ids).to(device),
             attention_mask=torch.from_numpy(mask).to(device),
             past_key_values=own,
-            position_ids=positions[None].expand(len(rows), -1),
             keep=ends,
+            **({"position_ids": positions} if self._positions else {}),
         )
         self.count_tokens(ids.size)
         logits = output.logits[:, :, list(wanted)].float().cpu().numpy()
@@ -159,7 +161,7 @@ class CausalModel:
         attention = getattr(config, "_attn_implementation", None)
         if not self._positions or attention not in ("sdpa", "eager"):
             return False
-        if self.stateful or getattr(config, "alibi", False) or counts_from_padding(config):
+        if self.stateful or getattr(config, "alibi", False):
             return False
         kinds = getattr(config, "layer_types", None)
         if kinds is not None:

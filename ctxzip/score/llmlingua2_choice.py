@@ -54,7 +54,13 @@ class Reading:
 
 
 def keep(reading: Reading, reduce_rate: float, settings: LLMLingua2) -> BoolArray:
-    """Which words of a chunk stay."""
+    """Which words of a chunk stay, bool, shape (w,).
+
+    Args:
+        reading: the chunk's words.
+        reduce_rate: share of the tokens that goes, 0 to 1.
+        settings: of them the forced tokens count here, where they drop consecutive ones.
+    """
     words = reading.words
     if not words:
         return np.zeros(0, bool)

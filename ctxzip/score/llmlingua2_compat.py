@@ -92,7 +92,7 @@ class _Surface:
         self._tokens: list[str] | None = None
 
     def of(self, part: slice = slice(None)) -> list[str]:
-        """Some of them."""
+        """Those of a part; all of them by default."""
         if self._tokens is None:
             self._tokens = list(self._encoding.tokens)
         return self._tokens[part]
