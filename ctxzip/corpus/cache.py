@@ -16,6 +16,7 @@ from pathlib import Path
 __all__ = ["ChunkCache"]
 
 _VERSION = 1
+_PATIENCE = 60.0  # seconds that one process waits for another
 _CHUNK = 500  # keys of one query; SQLite takes 999 everywhere
 _SETUP = """
 CREATE TABLE IF NOT EXISTS chunks(
@@ -129,9 +130,9 @@ class ChunkCache:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    base = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+    base = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
     try:
-        base.execute("PRAGMA journal_mode=WAL")
+        _write_ahead(base)
         base.execute("PRAGMA synchronous=NORMAL")
         ((version,),) = base.execute("PRAGMA user_version")
         if version not in (0, _VERSION):
@@ -141,3 +142,20 @@ def _open(path: Path) -> sqlite3.Connection:
         base.close()
         raise
     return base
+
+
+def _write_ahead(base: sqlite3.Connection) -> None:
+    """Turn the write-ahead log on, as the first of several processes or after another did.
+
+    SQLite does not wait here: while another process turns it on, "database is locked" comes at
+    once, whatever the connection's timeout.
+    """
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            base.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+        time.sleep(0.01)

@@ -61,3 +61,13 @@ def open_page(browser, tmp_path):
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+def unfold(page):
+    """Open everything and lay it out, so that axe may look at it.
+
+    axe looks once where everything lies. Blocks that are laid out only when they come into sight
+    would move underneath it, and it would compare letters with the colour of another line.
+    """
+    page.locator("details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
+    page.add_style_tag(content="* { content-visibility: visible !important }")

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from ctxzip.cli import main
+from tests.browser.conftest import unfold
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def page_text(tmp_path_factory) -> str:
 def test_it_is_accessible_and_quiet(open_page, page_text, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     page = open_page(page_text, color_scheme=scheme, bypass_csp=True)
-    page.locator("details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
+    unfold(page)
     found = axe.Axe().run(page).response["violations"]
     assert [(one["id"], one["nodes"][0]["html"][:120]) for one in found] == []
 

@@ -10,6 +10,7 @@ import pytest
 import ctxzip
 from ctxzip import Options
 from ctxzip.report import fragment, html
+from tests.browser.conftest import unfold
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = json.loads((ROOT / "examples" / "sample.json").read_text(encoding="utf-8"))
@@ -51,7 +52,7 @@ def test_scripts_of_a_document_are_shown_and_not_run(open_page):
 def test_accessible_by_axes_rules_in_both_colours(open_page, sample, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     page = open_page(sample, color_scheme=scheme, bypass_csp=True)
-    page.locator("details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
+    unfold(page)
     found = axe.Axe().run(page).response["violations"]
     assert [(one["id"], one["nodes"][0]["html"][:120]) for one in found] == []
     lightness = page.evaluate(

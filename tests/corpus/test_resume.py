@@ -6,8 +6,9 @@ import resource
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
 
@@ -214,6 +215,23 @@ def test_the_cache_is_shared_by_processes_and_bounded(tmp_path):
     ((counted,),) = base.execute("SELECT value FROM facts WHERE name = 'bytes'")
     assert 0 < size == counted <= 20_000
     assert base.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_several_may_be_the_first_to_open_the_cache(tmp_path):
+    together = threading.Barrier(4)
+
+    def opened(path):
+        together.wait()
+        cache = ChunkCache(path, 20_000)
+        cache.put({b"key": b"value"})
+        found, problem = cache.get([b"key"]), cache.problem
+        cache.close()
+        return found, problem
+
+    with ThreadPoolExecutor(4) as pool:
+        for i in range(40):
+            path = tmp_path / f"{i}.sqlite"
+            assert list(pool.map(opened, [path] * 4)) == [({b"key": b"value"}, None)] * 4
 
 
 def test_a_broken_cache_is_named_and_left_out(corpus, tmp_path):
