@@ -119,32 +119,79 @@ class Branch(nn.Module):
 
 
 class CrossBranch(nn.Module):
-    """Relevance of every window token to a query, from the trunk states of both."""
+    """Relevance of a window to a query, from the trunk states of both.
+
+    It begins as late interaction (Khattab and Zaharia, "ColBERT", SIGIR 2020): with the layers of
+    the `late` branch and both gates closed, query and window are read apart. Through the gates each
+    attends to the other, per layer and head as much as training finds useful.
+
+    Attributes:
+        gates: added to the attention of query to window and of window to query, log, shape (layers,
+            2, heads).
+        asks: added to the states of the query, shape (H,).
+        holds: added to the states of the window, shape (H,).
+        importance: of a query token among those of its query, as a logit.
+        strength: of the similarities; their sum over the query is at most this.
+        match: weight of the cosine with the query's mean state in a token's logits.
+    """
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
-            Layer(config) for _ in range(config.layers - config.trunk_layers)
-        )
-        self.segments = nn.Parameter(torch.zeros(2, config.hidden))
-        self.logit = nn.Linear(config.hidden, 1)
+        upper = config.layers - config.trunk_layers
+        self.layers = nn.ModuleList(Layer(config) for _ in range(upper))
+        self.gates = nn.Parameter(torch.tensor([-5.0, -2.0]).repeat(upper, 1)[:, :, None])
+        self.gates.data = self.gates.data.repeat(1, 1, config.heads)
+        self.asks = nn.Parameter(torch.zeros(config.hidden))
+        self.holds = nn.Parameter(torch.zeros(config.hidden))
+        self.importance = nn.Linear(config.hidden, 1)
+        self.strength = nn.Parameter(torch.tensor([20.0]))
+        self.logit = nn.Linear(config.hidden, 2)
+        self.match = nn.Parameter(torch.tensor([6.0, 0.0]))
         self.passage = nn.Linear(config.hidden, 1)
-        self.match = nn.Parameter(torch.tensor(12.0))
 
     def forward(
         self, query: Tensor, query_mask: Tensor, window: Tensor, window_mask: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Token logits (B, L), and a logit (B,) of the whole window read at the query's [CLS]."""
-        states = torch.cat([query + self.segments[0], window + self.segments[1]], dim=1)
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Read B pairs.
+
+        Args:
+            query: trunk states with special tokens, (B, Q, H).
+            query_mask: (B, Q).
+            window: trunk states, (B, L, H).
+            window_mask: (B, L).
+
+        Returns:
+            Token logits (B, L, 2), of relevance and of belonging to an answer; similarities of
+            window tokens with query tokens, weighted (B, L, Q), of which a unit's relevance adds
+            the largest for each query token; and a logit of the window (B,).
+        """
+        size = query.shape[1]
+        states = torch.cat([query + self.asks, window + self.holds], dim=1)
         bias = attention_bias(torch.cat([query_mask, window_mask], dim=1))
-        for layer in self.layers:
-            states = layer(states, bias)
-        asked, read = states[:, : query.shape[1]], states[:, query.shape[1] :]
+        asks = torch.cat([torch.ones_like(query_mask[:1]), torch.zeros_like(window_mask[:1])], 1)
+        asks = asks.to(torch.float32)[0]
+        up, down = asks[:, None] * (1 - asks)[None, :], (1 - asks)[:, None] * asks[None, :]
+        for layer, gates in zip(self.layers, self.gates, strict=True):
+            crossing = gates[0, :, None, None] * up + gates[1, :, None, None] * down
+            states = layer(states, bias + crossing[None])
+        asked, read = states[:, :size], states[:, size:]
         weight = query_mask.to(asked.dtype)[:, :, None]
+        near = functional.normalize(read, dim=-1)
         pooled = functional.normalize((asked * weight).sum(dim=1), dim=-1)
-        match = (functional.normalize(read, dim=-1) * pooled[:, None, :]).sum(dim=-1)
-        token = self.logit(read).squeeze(-1) + self.match * match
-        return token, self.passage(states[:, 0]).squeeze(-1)
+        match = (near * pooled[:, None, :]).sum(dim=-1)
+        token = self.logit(read) + self.match * match[:, :, None]
+        similar = near @ functional.normalize(asked, dim=-1).transpose(1, 2)
+        similar = similar * (self.strength * self._importance(asked, query_mask))[:, None, :]
+        return token, similar, self.passage(states[:, 0]).squeeze(-1)
+
+    def _importance(self, asked: Tensor, mask: Tensor) -> Tensor:
+        """Weights of the query tokens, (B, Q): 0 for special tokens and padding, 1 in sum."""
+        inner = mask.to(torch.float32)
+        after = functional.pad(inner[:, 1:], (0, 1))  # the last token of a query is [SEP]
+        inner = inner * after * functional.pad(torch.ones_like(inner[:, 1:]), (1, 0))
+        logit = self.importance(asked).squeeze(-1).to(torch.float32)
+        weight: Tensor = (logit + (inner - 1.0) * 1e4).softmax(dim=-1)
+        return weight
 
 
 def load_layers(layers: nn.ModuleList, weights: Mapping[str, Tensor], first: int) -> None:

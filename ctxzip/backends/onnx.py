@@ -14,20 +14,36 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ctxzip.errors import ModelError
 
-__all__ = ["OnnxEncoder"]
+__all__ = ["CrossReading", "OnnxEncoder"]
 
 Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 BATCH_TOKENS = 512  # what a core's caches hold: a third faster than 4096
 CACHE_BYTES = 256 * 2**20
+
+
+class CrossReading(NamedTuple):
+    """What the cross-encoder says of a window of L tokens and a query of Q, all float32.
+
+    Attributes:
+        relevance: logit of each token, shape (L,).
+        answer: logit that it belongs to an answer, shape (L,).
+        similar: its weighted similarity with each query token, shape (L, Q).
+        window: logit of the window.
+    """
+
+    relevance: Float32Array
+    answer: Float32Array
+    similar: Float32Array
+    window: float
 
 
 class _Cache:
@@ -122,22 +138,37 @@ class OnnxEncoder:
 
     def cross(
         self, pairs: Sequence[tuple[IntArray, IntArray]]
-    ) -> Iterator[tuple[int, Float32Array, float]]:
-        """Relevance of windows to queries: index, token logits (length,), logit of the window.
+    ) -> Iterator[tuple[int, CrossReading]]:
+        """Read windows together with queries, in any order.
 
         Args:
             pairs: the ids of a query and of a window, both with their special tokens.
         """
-        queries = dict(self._trunk([query for query, _ in pairs]))
+        places: dict[bytes, list[int]] = {}
+        for i, (query, _) in enumerate(pairs):
+            places.setdefault(query.tobytes(), []).append(i)
+        asked_once = list(places.values())
+        queries: dict[int, Float32Array] = {}
+        for k, states in self._trunk([pairs[some[0]][0] for some in asked_once]):
+            queries.update(dict.fromkeys(asked_once[k], states))
         read = dict(self._trunk([window for _, window in pairs]))
         for batch in _batches([len(q) + len(w) for q, w in pairs], self._batch_tokens):
             asked, asked_mask = _pad([queries[i] for i in batch])
             given, mask = _pad([read[i] for i in batch])
-            tokens, window = self._run(
+            logits, similar, window = self._run(
                 "cross", query=asked, query_mask=asked_mask, window=given, window_mask=mask
             )
             for row, i in enumerate(batch):
-                yield i, tokens[row, : len(pairs[i][1])], float(window[row])
+                width, size = len(pairs[i][0]), len(pairs[i][1])
+                yield (
+                    i,
+                    CrossReading(
+                        relevance=logits[row, :size, 0],
+                        answer=logits[row, :size, 1],
+                        similar=similar[row, :size, :width],
+                        window=float(window[row]),
+                    ),
+                )
 
     def warmup(self) -> None:
         """Load every network."""

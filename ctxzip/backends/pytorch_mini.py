@@ -7,6 +7,7 @@ float32 both backends agree to about 1e-5.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ctxzip.backends.heads import BackboneConfig, Branch, Trunk
+from ctxzip.backends.heads import BackboneConfig, Branch, CrossBranch, Trunk
 from ctxzip.backends.onnx import CACHE_BYTES, OnnxEncoder
 from ctxzip.backends.pytorch import resolve_device
 from ctxzip.errors import MissingExtraError, ModelError
@@ -23,6 +24,12 @@ from ctxzip.errors import MissingExtraError, ModelError
 __all__ = ["TorchMiniEncoder"]
 
 GPU_BATCH_TOKENS = 16_384
+_NETWORKS: dict[str, Callable[[BackboneConfig], nn.Module]] = {
+    "trunk": Trunk,
+    "late": Branch,
+    "keep": lambda config: Branch(config, logits=True),
+    "cross": CrossBranch,
+}
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -56,12 +63,11 @@ class TorchMiniEncoder(OnnxEncoder):
             self._batch_tokens = GPU_BATCH_TOKENS
 
     def _open(self, name: str, threads: int) -> Any:
-        if name not in ("trunk", "late", "keep"):
+        if name not in _NETWORKS:
             raise ModelError(
                 f"The PyTorch backend has no network {name!r}.", hint='Use backend="onnx".'
             )
-        config = BackboneConfig()
-        module = Trunk(config) if name == "trunk" else Branch(config, logits=name == "keep")
+        module = _NETWORKS[name](BackboneConfig())
         path = self._paths[name]
         try:
             module.load_state_dict(_weights(path))
@@ -79,12 +85,13 @@ class _Session:
         self._dtype = next(module.parameters()).dtype
 
     def run(self, _: None, inputs: dict[str, npt.NDArray[Any]]) -> list[npt.NDArray[np.float32]]:
-        """The network's output as float32."""
+        """The network's outputs as float32."""
         given = [torch.from_numpy(value).to(self._device) for value in inputs.values()]
         given = [g.to(self._dtype) if g.is_floating_point() else g for g in given]
         with torch.inference_mode():
             output = self._module(*given)
-        return [output.float().cpu().numpy()]
+        outputs = output if isinstance(output, tuple) else (output,)
+        return [one.float().cpu().numpy() for one in outputs]
 
 
 def _weights(path: Path) -> dict[str, Tensor]:

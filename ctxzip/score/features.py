@@ -43,6 +43,7 @@ NAMES: tuple[str, ...] = (
     "first", "position", "tokens", "units", "passages", "passage_units", "query_length",
     "numbers_in_unit", "numbers_asked",
     *(f"{name}_region_{scale}" for name in ("base", "late_weighted") for scale in _REGIONS),
+    "cross_answer", "cross_answer_gap",
 )  # fmt: skip
 
 
@@ -325,13 +326,14 @@ def _coverage(index: LexicalIndex, n: int, terms: IntArray, idf: FloatArray) -> 
     return np.asarray(share, np.float64)
 
 
-def features(given: Signals, cross: FloatArray, cross_window: FloatArray) -> FloatArray:
+def features(given: Signals, cross: FloatArray) -> FloatArray:
     """Every feature of every unit.
 
     Args:
         given: the signals.
-        cross: mean logit of the cross-encoder per unit, nan where it did not read, shape (n,).
-        cross_window: logit of the window in which it lies, nan likewise, shape (n,).
+        cross: what the cross-encoder says of each unit, nan where it did not read, shape (n, 3):
+            its relevance (the mean of its tokens' logits and, for each query token, the largest
+            similarity), the largest of its answer logits, and the logit of its window.
 
     Returns:
         float64, shape (n, len(NAMES)).
@@ -343,14 +345,12 @@ def features(given: Signals, cross: FloatArray, cross_window: FloatArray) -> Flo
         columns += [values, _z(values), values - values.max()]
     columns += [_smooth(score, passage, scale) for scale in _SCALES]
     columns += [_smooth(_z(given.values[:, 0]), passage, scale) for scale in _SCALES]
-    read = ~np.isnan(cross)
-    low = np.nanmin(cross) if read.any() else 0.0
-    low_window = np.nanmin(cross_window) if read.any() else 0.0
-    cross = np.where(read, cross, low)
-    cross_window = np.where(read, cross_window, low_window)
-    columns += [cross, cross - cross.max(), cross_window, cross_window - cross_window.max()]
-    columns += [_smooth(cross, passage, 1), _smooth(cross, passage, 4), read.astype(float)]
-    strength = score + 0.25 * cross
+    read = ~np.isnan(cross[:, 0])
+    low = np.nanmin(cross, axis=0) if read.any() else np.zeros(3)
+    relevance, answer, window = np.where(read[:, None], cross, low).T
+    columns += [relevance, relevance - relevance.max(), window, window - window.max()]
+    columns += [_smooth(relevance, passage, 1), _smooth(relevance, passage, 4), read.astype(float)]
+    strength = score + 0.25 * relevance
     best, others = _best_of(strength, passage)
     rank = np.empty(n)
     rank[np.argsort(-strength, kind="stable")] = np.arange(n)
@@ -359,6 +359,7 @@ def features(given: Signals, cross: FloatArray, cross_window: FloatArray) -> Flo
     columns += _context(given, n)
     for values in (score, _z(given.values[:, _SIGNALS.index("late_weighted")])):
         columns += [_region(values, passage, scale) for scale in _REGIONS]
+    columns += [answer, answer - answer.max()]
     result: FloatArray = np.stack(columns, axis=1)
     return result
 

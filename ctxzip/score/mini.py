@@ -18,6 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from ctxzip import bundle
+from ctxzip.backends.onnx import CrossReading
 from ctxzip.backends.wordpieces import load_tokenizer
 from ctxzip.score import features
 from ctxzip.score.base import ScoreRequest, UnitScores, WordRequest
@@ -47,7 +48,7 @@ class Encoder(Protocol):
     def keep(self, windows: Sequence[IntArray]) -> Iterator[tuple[int, Float32Array]]: ...
     def cross(
         self, pairs: Sequence[tuple[IntArray, IntArray]]
-    ) -> Iterator[tuple[int, Float32Array, float]]: ...
+    ) -> Iterator[tuple[int, CrossReading]]: ...
     def warmup(self) -> None: ...
     def close(self) -> None: ...
 
@@ -265,8 +266,8 @@ class MiniScorer:
         index = read_words(request)
         readings = read_request(request, cut, self._encoder, states)
         given = features.signals(readings, request.query or "", states, index, self._query_weight)
-        cross, cross_window = self._cross(asked, cut, readings, given)
-        return features.features(given, cross, cross_window), index.passage, cut
+        cross = self._cross(asked, cut, readings, given)
+        return features.features(given, cross), index.passage, cut
 
     def _relevance(self, request: ScoreRequest, cut: list[list[Window]]) -> UnitScores:
         query = request.query or ""
@@ -296,28 +297,32 @@ class MiniScorer:
         cut: Sequence[list[Window]],
         readings: Sequence[features.Reading],
         given: features.Signals,
-    ) -> tuple[FloatArray, FloatArray]:
-        """Logits of the cross-encoder per unit and for its window, nan where it did not read."""
+    ) -> FloatArray:
+        """What the cross-encoder says of each unit; see :func:`ctxzip.score.features.features`."""
         n = len(given.passage)
-        cross, of_window = np.full(n, np.nan), np.full(n, np.nan)
         if not self._encoder.has("cross"):
-            return cross, of_window
+            return np.full((n, 3), np.nan)
         first = np.cumsum([0, *(len(r.tokens) for r in readings)])
         place = [(p, w) for p, some in enumerate(cut) for w in range(len(some))]
         score = features.base(given)
         best = np.array([score[first[p] + cut[p][w].unit].max() for p, w in place])
         chosen = np.argsort(-best, kind="stable")[:SHORTLIST].tolist()
-        total, count = np.zeros(n), np.zeros(n)
         pairs = [(asked, cut[place[i][0]][place[i][1]].ids) for i in chosen]
-        for i, logits, window_logit in self._encoder.cross(pairs):
+        total, count = np.zeros(n), np.zeros(n)
+        similar = np.full((n, len(asked)), -np.inf)
+        answer, whole = np.full(n, -np.inf), np.full(n, -np.inf)
+        for i, found in self._encoder.cross(pairs):
             p, w = place[chosen[i]]
-            unit = first[p] + cut[p][w].unit
-            np.add.at(total, unit, logits[cut[p][w].body : -1])
+            unit, text = first[p] + cut[p][w].unit, slice(cut[p][w].body, -1)
+            np.add.at(total, unit, found.relevance[text])
             np.add.at(count, unit, 1)
-            of_window[unit] = np.fmax(of_window[unit], window_logit)
-        seen = count > 0
-        cross[seen] = total[seen] / count[seen]
-        return cross, of_window
+            np.maximum.at(similar, unit, found.similar[text])
+            np.maximum.at(answer, unit, found.answer[text])
+            whole[unit] = np.maximum(whole[unit], found.window)
+        relevance = total / np.maximum(count, 1) + similar.sum(axis=1)
+        result = np.column_stack([relevance, answer, whole])
+        result[count == 0] = np.nan
+        return result
 
     def _salience(self, request: ScoreRequest, cut: list[list[Window]]) -> UnitScores:
         """Mean keep probability of the tokens of each unit; repeated units come last."""

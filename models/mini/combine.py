@@ -1,7 +1,7 @@
 """Fit the combiner of `mini` on requests that its networks were not trained on, and calibrate it.
 
     python models/mini/combine.py --backbone DIR --weights weights.safetensors \
-        --groups groups.jsonl --out combiner.json
+        --cross cross.safetensors --groups groups.jsonl --out combiner.json
 
 Every request is used whole, with fewer of its passages, and now and then without the ones that
 answer it (then nothing is needed). The combiner is a network of one hidden layer on standardised
@@ -26,7 +26,10 @@ import torch
 from export import load_networks
 from fit import Example, calibrate, fit, with_regions
 from torch import nn
+from train import pad
+from train_cross import stack
 
+from ctxzip.backends.onnx import CrossReading
 from ctxzip.backends.wordpieces import load_tokenizer
 from ctxzip.score.base import ScoreRequest
 from ctxzip.score.combiner import Combiner
@@ -63,28 +66,44 @@ class TorchEncoder:
 
     def __init__(self, networks: dict[str, nn.Module]) -> None:
         self._networks = networks
-        self._known: dict[bytes, np.ndarray] = {}
+        self._known: dict[tuple[str, bytes], np.ndarray] = {}
 
     def has(self, name: str) -> bool:
         """Only what is needed here."""
-        return name in ("trunk", "late")
+        return name in self._networks and name != "keep"
 
     def states(self, windows: Sequence[IntArray]) -> Iterator[tuple[int, np.ndarray]]:
         """Token states, eight windows of about the same length at a time."""
-        todo = [i for i, ids in enumerate(windows) if ids.tobytes() not in self._known]
+        todo = [i for i, ids in enumerate(windows) if ("late", ids.tobytes()) not in self._known]
         todo.sort(key=lambda i: len(windows[i]))
         for part in (todo[i : i + 8] for i in range(0, len(todo), 8)):
-            ids = torch.zeros(len(part), len(windows[part[-1]]), dtype=torch.long)
-            mask = torch.zeros_like(ids)
-            for row, i in enumerate(part):
-                ids[row, : len(windows[i])] = torch.from_numpy(windows[i])
-                mask[row, : len(windows[i])] = 1
+            ids, mask = pad([windows[i] for i in part], torch.device("cpu"))
             with torch.no_grad():
-                states = self._networks["late"](self._networks["trunk"](ids, mask), mask).numpy()
+                below = self._networks["trunk"](ids, mask)
+                states = self._networks["late"](below, mask).numpy()
             for row, i in enumerate(part):
-                self._known[windows[i].tobytes()] = states[row, : len(windows[i])]
+                key, size = windows[i].tobytes(), len(windows[i])
+                self._known["late", key] = states[row, :size]
+                self._known["trunk", key] = below[row, :size].numpy()
         for i, ids in enumerate(windows):
-            yield i, self._known[ids.tobytes()]
+            yield i, self._known["late", ids.tobytes()]
+
+    def cross(
+        self, pairs: Sequence[tuple[IntArray, IntArray]]
+    ) -> Iterator[tuple[int, CrossReading]]:
+        """Windows that were read before, with queries."""
+        order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][1]))
+        for part in (order[i : i + 8] for i in range(0, len(order), 8)):
+            given = []
+            for side in (0, 1):
+                rows = [self._known["trunk", pairs[i][side].tobytes()] for i in part]
+                given += stack([torch.from_numpy(row) for row in rows], torch.device("cpu"))
+            with torch.no_grad():
+                read = [output.numpy() for output in self._networks["cross"](*given)]
+            for row, i in enumerate(part):
+                query, size = len(pairs[i][0]), len(pairs[i][1])
+                logits, similar = read[0][row, :size], read[1][row, :size, :query]
+                yield i, CrossReading(*logits.T, similar, float(read[2][row]))
 
     def forget(self) -> None:
         """Free the memory."""
@@ -183,7 +202,7 @@ def label(passages: Sequence[Passage], documents: Sequence[dict[str, Any]]) -> F
 def examples(options: argparse.Namespace, importance: np.ndarray) -> list[Example]:
     """Read every request and compute its features, with the functions of the run time."""
     rng = random.Random(options.seed)
-    encoder = TorchEncoder(load_networks(options.backbone, options.weights))
+    encoder = TorchEncoder(load_networks(options.backbone, options.weights, options.cross))
     tokenize = load_tokenizer(options.backbone / "tokenizer.json")
     scorer = MiniScorer(encoder, tokenize, no_combiner(), importance)
     found: dict[str, list[Example]] = {}
@@ -241,6 +260,7 @@ def main() -> None:
     )
     parser.add_argument("--backbone", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--cross", type=Path, help="written by train_cross.py")
     parser.add_argument("--groups", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)

@@ -427,13 +427,13 @@ def main() -> None:
     mini = Pipeline("mini", scorer, Options(granularity="auto"))
     scorers = [scorer]
     methods: dict[str, Any] = {"mini": mini, **BASELINES}
-    for name in ("situated", "late", "base"):
+    for name in ("situated", "late", "base", "cross"):
         methods[f"mini: {name} alone"] = Pipeline(name, Signal(scorer, name))
     if options.backbone:
         original = Remembering.over(off_the_shelf(options.backbone))
         scorers.append(original)
         methods["off the shelf: bi-encoder"] = Pipeline("bi", BiEncoder(original))
-        for name in ("situated", "late"):
+        for name in ("situated", "late", "window"):
             methods[f"off the shelf: {name}"] = Pipeline(name, Signal(original, name))
     parts = options.parts.split(",")
     if "relevance" in parts:

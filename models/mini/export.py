@@ -1,12 +1,15 @@
 """Export checkpoints of `mini` to the bundle that ctxzip ships.
 
-    python models/mini/export.py --weights late.pt --combiner combiner.json [--float32] --out DIR
+    python models/mini/export.py --backbone DIR --weights RUN/weights.safetensors \\
+        --cross RUN_CROSS/weights.safetensors --combiner combiner.json [--float32] --out DIR
 
-The bundle holds three networks over the same trunk (see ``ctxzip/backends/heads.py``):
+The bundle holds four networks over the same trunk (see ``ctxzip/backends/heads.py``):
 
     trunk.onnx  ids, mask (B, L) int64           → states (B, L, 384)  once per window, cached
     late.onnx   states (B, L, 384), mask (B, L)  → states (B, L, 384)  token states
     keep.onnx   states (B, L, 384), mask (B, L)  → logits (B, L)       log-odds of being needed
+    cross.onnx  states and mask of a query and   → token logits (B, L, 2), similarities with the
+                of a window                        query (B, L, Q), window logits (B,)
 
 How text becomes windows is written in ``ctxzip/score/windows.py``, pooling, features and combiner
 in ``ctxzip/score/features.py``; training uses the same functions, so there is one implementation.
@@ -34,7 +37,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from ctxzip.backends.heads import BackboneConfig, Branch, Trunk, load_layers, load_trunk
+from ctxzip.backends.heads import BackboneConfig, Branch, CrossBranch, Trunk, load_trunk
 from ctxzip.score.base import ScoreRequest
 from ctxzip.score.mini import Mini, load
 from ctxzip.segment import sentences
@@ -46,31 +49,67 @@ OPSET = 17
 SMALLEST = 10_000  # tensors with fewer values stay float32
 
 
+# Names of each network's inputs and outputs; the shapes are those of the docstring.
+INPUTS = {
+    "trunk": ("ids", "mask"),
+    "late": ("states", "mask"),
+    "keep": ("states", "mask"),
+    "cross": ("query", "query_mask", "window", "window_mask"),
+}
+OUTPUTS = {
+    "trunk": {"states": ["B", "L", 384]},
+    "late": {"token_states": ["B", "L", 384]},
+    "keep": {"logits": ["B", "L"]},
+    "cross": {
+        "token_logits": ["B", "L", 2],
+        "similarities": ["B", "L", "Q"],
+        "window_logit": ["B"],
+    },
+}
+
+
 class Exported(nn.Module):
-    """A network whose inputs are exactly those of the ONNX file."""
+    """A network whose parameters are called ``module.…`` in the ONNX file."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
 
-    def forward(self, first: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def forward(self, *given: torch.Tensor) -> Any:
         """Run the wrapped network."""
-        result: torch.Tensor = self.module(first, mask)
-        return result
+        return self.module(*given)
 
 
-def write_onnx(module: nn.Module, first: str, output: str, path: Path) -> None:
-    """Export one network with dynamic batch and length."""
-    mask = torch.ones(2, 9, dtype=torch.long)
-    given = torch.full((2, 9), 1012) if first == "ids" else torch.randn(2, 9, 384)
-    axes = {name: {0: "batch", 1: "length"} for name in (first, "mask", output)}
+def shapes(name: str) -> dict[str, list[Any]]:
+    """Shapes of a network's inputs and outputs; B batch, L tokens of a window, Q of a query."""
+    found: dict[str, list[Any]] = {}
+    for given in INPUTS[name]:
+        length = "Q" if given.startswith("query") else "L"
+        integers = given == "ids" or given.endswith("mask")
+        found[given] = ["B", length] if integers else ["B", length, 384]
+    return found | OUTPUTS[name]
+
+
+def write_onnx(name: str, module: nn.Module, path: Path) -> None:
+    """Export one network with dynamic batch and lengths."""
+    sizes = {"B": 2, "L": 9, "Q": 5}
+    given = []
+    for one in INPUTS[name]:
+        shape = [sizes.get(size, size) for size in shapes(name)[one]]
+        if one == "ids":
+            given.append(torch.full(shape, 1012))
+        else:
+            given.append(torch.randn(shape) if len(shape) > 2 else torch.ones(shape).long())
     torch.onnx.export(
         Exported(module).eval(),
-        (given, mask),
+        tuple(given),
         str(path),
-        input_names=[first, "mask"],
-        output_names=[output],
-        dynamic_axes=axes,
+        input_names=list(INPUTS[name]),
+        output_names=list(OUTPUTS[name]),
+        dynamic_axes={
+            one: {i: size for i, size in enumerate(shape) if isinstance(size, str)}
+            for one, shape in shapes(name).items()
+        },
         opset_version=OPSET,
         dynamo=False,
     )
@@ -127,24 +166,33 @@ def quantise(path: Path) -> None:
     onnx.save(model, str(path))
 
 
-def load_networks(backbone: Path, weights: Path) -> dict[str, nn.Module]:
+def load_networks(backbone: Path, weights: Path, cross: Path | None = None) -> dict[str, nn.Module]:
     """The trunk of the original model and the trained branches.
 
     Args:
         backbone: folder with ``model.safetensors`` of all-MiniLM-L6-v2.
         weights: file that ``train.py`` wrote (safetensors).
+        cross: file that ``train_cross.py`` wrote; without it there is no cross-encoder.
     """
     from safetensors.torch import load_file
 
-    original, trained = load_file(backbone / "model.safetensors"), load_file(weights)
     config = BackboneConfig()
-    trunk, late, keep = Trunk(config), Branch(config), Branch(config, logits=True)
-    load_trunk(trunk, original)
-    load_layers(late.layers, original, config.trunk_layers)
-    for name, module in (("late", late), ("keep", keep)):
+    trunk = Trunk(config)
+    load_trunk(trunk, load_file(backbone / "model.safetensors"))
+    trained = load_file(weights)
+    networks: dict[str, nn.Module] = {
+        "trunk": trunk,
+        "late": Branch(config),
+        "keep": Branch(config, logits=True),
+    }
+    if cross is not None:
+        trained |= load_file(cross)
+        networks["cross"] = CrossBranch(config)
+    for name, module in networks.items():
         mine = {k.partition(".")[2]: v for k, v in trained.items() if k.startswith(f"{name}.")}
-        module.load_state_dict(mine)
-    return {"trunk": trunk.eval(), "late": late.eval(), "keep": keep.eval()}
+        if name != "trunk":
+            module.load_state_dict(mine)
+    return {name: module.eval() for name, module in networks.items()}
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -163,25 +211,22 @@ def main() -> None:
     parser.add_argument(
         "--weights", type=Path, required=True, help="safetensors written by train.py"
     )
-    parser.add_argument("--combiner", type=Path, required=True, help="JSON written by train.py")
+    parser.add_argument("--cross", type=Path, help="safetensors written by train_cross.py")
+    parser.add_argument("--combiner", type=Path, required=True, help="JSON written by combine.py")
     parser.add_argument("--out", type=Path, default=here / "bundle")
     parser.add_argument("--float32", action="store_true", help="do not quantise the storage")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    networks = load_networks(options.backbone, options.weights)
-    shapes = {
-        "trunk": ("ids", "states"),
-        "late": ("states", "token_states"),
-        "keep": ("states", "logits"),
-    }
+    networks = load_networks(options.backbone, options.weights, options.cross)
     for name, module in networks.items():
         path = options.out / f"{name}.onnx"
-        write_onnx(module, *shapes[name], path)
+        write_onnx(name, module, path)
         if not options.float32:
             quantise(path)
     shutil.copy(options.backbone / "tokenizer.json", options.out / "tokenizer.json")
     _plain_tokenizer(options.out / "tokenizer.json")
-    manifest = _manifest(options.out, json.loads(options.combiner.read_text()), options.float32)
+    combiner = json.loads(options.combiner.read_text())
+    manifest = _manifest(options.out, list(networks), combiner, options.float32)
     (options.out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     _canonical(options.out)
     print(sum(p.stat().st_size for p in options.out.iterdir()) / 1e6, "MB")
@@ -237,8 +282,10 @@ def _plain_tokenizer(path: Path) -> None:
     path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 
-def _manifest(folder: Path, combiner: dict[str, Any], float32: bool) -> dict[str, Any]:
-    names = ("tokenizer.json", "trunk.onnx", "late.onnx", "keep.onnx")
+def _manifest(
+    folder: Path, networks: list[str], combiner: dict[str, Any], float32: bool
+) -> dict[str, Any]:
+    names = ("tokenizer.json", *(f"{name}.onnx" for name in networks))
     return {
         "format_version": 1,
         "name": "mini",
@@ -248,16 +295,8 @@ def _manifest(folder: Path, combiner: dict[str, Any], float32: bool) -> dict[str
         "languages": ["en"],
         "storage": "float32" if float32 else "int8 per output channel, expanded when loaded",
         "files": {name: describe(folder / name) for name in names},
-        "networks": {name: f"{name}.onnx" for name in ("trunk", "late", "keep")},
-        "shapes": {
-            "trunk": {"ids": ["B", "L"], "mask": ["B", "L"], "states": ["B", "L", 384]},
-            "late": {
-                "states": ["B", "L", 384],
-                "mask": ["B", "L"],
-                "token_states": ["B", "L", 384],
-            },
-            "keep": {"states": ["B", "L", 384], "mask": ["B", "L"], "logits": ["B", "L"]},
-        },
+        "networks": {name: f"{name}.onnx" for name in networks},
+        "shapes": {name: shapes(name) for name in networks},
         "window": {
             "tokens": 256,
             "layout": "[CLS] title (at most 24 tokens) . consecutive units [SEP]",

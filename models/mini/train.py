@@ -33,7 +33,6 @@ import json
 import math
 import random
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +41,7 @@ from typing import Any
 import numpy as np
 import torch
 from prepare import content, held_out, load
+from run import Run, draw
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -252,10 +252,11 @@ class Networks(nn.Module):
             nn.init.normal_(self.keep.logit.weight, std=0.02)
             nn.init.constant_(self.keep.logit.bias, -1.0)
 
-    def groups(self) -> list[dict[str, Any]]:
+    def groups(self, factor: float) -> list[dict[str, Any]]:
         """Parameter groups with their learning rates; no decay on vectors."""
         result: list[dict[str, Any]] = []
-        for name, rate in RATE.items():
+        for name, base in RATE.items():
+            rate = base * factor
             some = list(getattr(self, name).parameters())
             result.append(
                 {"params": [p for p in some if p.ndim > 1], "base": rate, "weight_decay": 0.01}
@@ -263,7 +264,8 @@ class Networks(nn.Module):
             result.append(
                 {"params": [p for p in some if p.ndim <= 1], "base": rate, "weight_decay": 0.0}
             )
-        result.append({"params": [self.scale], "base": RATE["importance"], "weight_decay": 0.0})
+        rate = RATE["importance"] * factor
+        result.append({"params": [self.scale], "base": rate, "weight_decay": 0.0})
         return result
 
 
@@ -375,11 +377,10 @@ def _listwise(score: Tensor, positive: Tensor, kinds: list[str]) -> Tensor:
 
 
 def train(options: argparse.Namespace) -> None:
-    """The loop: learning rate by time spent, checkpoints every 100 steps."""
+    """The loop."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(options.seed)
     torch.set_flush_denormal(True)
-    options.out.mkdir(parents=True, exist_ok=True)
     original = load_file(options.backbone / "model.safetensors")
     trunk = Trunk(BackboneConfig())
     load_trunk(trunk, original)
@@ -387,105 +388,29 @@ def train(options: argparse.Namespace) -> None:
     networks = Networks(original).to(device)
     if options.init:
         networks.load_state_dict(load_file(options.init), strict=False)
-    optimizer = torch.optim.AdamW(networks.groups(), lr=0.0, betas=(0.9, 0.98))
-    average = {k: v.detach().clone() for k, v in networks.state_dict().items()}
-    step, spent = _resume(options.out, networks, optimizer, average)
+    optimizer = torch.optim.AdamW(networks.groups(options.rate), lr=0.0, betas=(0.9, 0.98))
+    run = Run(
+        options.out,
+        networks,
+        optimizer,
+        minutes=options.minutes,
+        warmup=40,
+        memory=0.99,
+        every=100,
+    )
     source = Source(
         options.data,
         options.groups,
         options.backbone / "tokenizer.json",
-        options.seed + step,
+        options.seed + run.steps,
         options.heads,
     )
-    last = time.monotonic()
-    while spent < options.minutes * 60:
-        factor = min(1.0, (step + 1) / 40) * max(0.02, 1 - spent / (options.minutes * 60))
-        for group in optimizer.param_groups:
-            group["lr"] = group["base"] * factor * options.rate
-        batch = source.batch(step)
+    while run.goes_on():
+        batch = source.batch(run.steps)
         asked = [question(query, source.tokenize)[0] for query in batch.queries]
         parts = losses(trunk, networks, batch, asked, device, options.heads)
-        optimizer.zero_grad()
-        torch.stack([LOSS_WEIGHT[name] * loss for name, loss in parts.items()]).sum().backward()
-        for module in (networks.late, networks.keep, networks.importance):
-            nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-        optimizer.step()
-        step += 1
-        decay = min(0.99, step / (step + 20))
-        with torch.no_grad():
-            for name, value in networks.state_dict().items():
-                average[name].lerp_(value, 1 - decay)
-        now = time.monotonic()
-        spent, last = spent + min(now - last, 15.0), now  # a suspended process is not charged
-        row = {
-            "step": step,
-            "seconds": round(spent, 1),
-            **{k: float(v.detach()) for k, v in parts.items()},
-        }
-        with (options.out / "curve.jsonl").open("a") as curve:
-            curve.write(json.dumps(row) + "\n")
-        if step % 100 == 0 or spent >= options.minutes * 60:
-            _save(options.out, networks, optimizer, average, step, spent)
-            print(json.dumps(row), flush=True)
-    save_file(
-        {k: v.cpu().contiguous() for k, v in average.items()}, options.out / "weights.safetensors"
-    )
-
-
-def _save(
-    out: Path,
-    networks: Networks,
-    optimizer: torch.optim.Optimizer,
-    average: Mapping[str, Tensor],
-    step: int,
-    spent: float,
-) -> None:
-    tensors = {f"model.{k}": v for k, v in networks.state_dict().items()}
-    tensors |= {f"average.{k}": v for k, v in average.items()}
-    for number, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{k}": torch.as_tensor(v) for k, v in state.items()}
-    tensors = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
-    save_file(tensors, out / "state.new", metadata={"step": str(step), "spent": str(spent)})
-    (out / "state.new").replace(out / "state.safetensors")
-
-
-def _resume(
-    out: Path, networks: Networks, optimizer: torch.optim.Optimizer, average: dict[str, Tensor]
-) -> tuple[int, float]:
-    path = out / "state.safetensors"
-    if not path.exists():
-        return 0, 0.0
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as file:
-        facts = file.metadata()
-    tensors = load_file(path)
-    networks.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
-    for name, value in average.items():
-        value.copy_(tensors[f"average.{name}"])
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("optimizer."):
-            _, number, name = key.split(".", 2)
-            state.setdefault(int(number), {})[name] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-    return int(facts["step"]), float(facts["spent"])
-
-
-def draw(out: Path) -> None:
-    """The curve as ``curve.png``."""
-    import matplotlib.pyplot as plt
-
-    rows = [json.loads(line) for line in (out / "curve.jsonl").read_text().splitlines()]
-    figure, axes = plt.subplots(figsize=(7, 4))
-    for name in (name for name in ("late", "mean", "keep") if name in rows[0]):
-        values = np.array([row[name] for row in rows])
-        window = min(40, len(values))
-        axes.plot(np.convolve(values, np.ones(window) / window, "valid"), label=name)
-    axes.set(xlabel="step", ylabel="loss, mean of 40 steps", title="Training of mini")
-    axes.legend()
-    figure.tight_layout()
-    figure.savefig(out / "curve.png", dpi=120)
+        run.learn(parts, LOSS_WEIGHT, (networks.late, networks.keep, networks.importance))
+    save_file(run.weights(), options.out / "weights.safetensors")
 
 
 def main() -> None:
