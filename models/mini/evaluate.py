@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from ctxzip import bundle
 from ctxzip.baselines import BASELINES, digest
 from ctxzip.evaluate import (
     Record,
@@ -382,7 +383,7 @@ def plot(data: Path, methods: dict[str, Any], limit: int | None, path: Path) -> 
                     ]
                 )
             axes.plot(*np.array(points).T, marker=".", label=method)
-        axes.set(title=name, xlabel="tokens kept", ylim=(0, 1))
+        axes.set(title=name, xlabel="tokens kept", ylim=(0, 1.03))
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("evidence recall")
     panels[-1].legend()
@@ -427,7 +428,8 @@ def main() -> None:
     mini = Pipeline("mini", scorer, Options(granularity="auto"))
     scorers = [scorer]
     methods: dict[str, Any] = {"mini": mini, **BASELINES}
-    for name in ("situated", "late", "base", "cross"):
+    networks = bundle.read(options.bundle or bundle.find("mini")).networks
+    for name in ("situated", "late", "base", *(("cross",) if "cross" in networks else ())):
         methods[f"mini: {name} alone"] = Pipeline(name, Signal(scorer, name))
     if options.backbone:
         original = Remembering.over(off_the_shelf(options.backbone))
@@ -447,9 +449,8 @@ def main() -> None:
     if "unanswerable" in parts:
         unanswerable(options.data, mini, options.limit)
     if options.plot:
-        plot(
-            options.data, {k: methods[k] for k in ("mini", *BASELINES)}, options.limit, options.plot
-        )
+        chosen = {k: v for k, v in methods.items() if "alone" not in k}
+        plot(options.data, chosen, options.limit, options.plot)
     print(json.dumps({"bundle": str(options.bundle or "shipped"), "limit": options.limit}))
 
 
