@@ -139,8 +139,8 @@ class CrossBranch(nn.Module):
         super().__init__()
         upper = config.layers - config.trunk_layers
         self.layers = nn.ModuleList(Layer(config) for _ in range(upper))
-        self.gates = nn.Parameter(torch.tensor([-5.0, -2.0]).repeat(upper, 1)[:, :, None])
-        self.gates.data = self.gates.data.repeat(1, 1, config.heads)
+        closed = torch.tensor([-5.0, -2.0])[:, None]
+        self.gates = nn.Parameter(closed.repeat(upper, 1, config.heads))
         self.asks = nn.Parameter(torch.zeros(config.hidden))
         self.holds = nn.Parameter(torch.zeros(config.hidden))
         self.importance = nn.Linear(config.hidden, 1)

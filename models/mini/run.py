@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,22 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 SUSPENDED = 15.0  # seconds; a longer step was a suspended process, which is not charged
+
+
+def arguments(description: str | None, minutes: float) -> argparse.ArgumentParser:
+    """The options that every training script has; ``minutes`` is a default."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--backbone", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--groups", type=Path, required=True, help="written by prepare.py")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=minutes)
+    parser.add_argument("--seed", type=int, default=0)
+    return parser
 
 
 class Run:
@@ -137,7 +153,8 @@ def draw(out: Path) -> None:
     rows = [json.loads(line) for line in (out / "curve.jsonl").read_text().splitlines()]
     rows = [row for row in rows if "seconds" in row]
     figure, axes = plt.subplots(figsize=(7, 4))
-    for name in (name for name in rows[0] if name not in ("step", "seconds")):
+    names = dict.fromkeys(name for row in rows for name in row)
+    for name in (name for name in names if name not in ("step", "seconds")):
         values = np.array([row[name] for row in rows if name in row])
         window = min(40, len(values))
         axes.plot(np.convolve(values, np.ones(window) / window, "valid"), label=name)

@@ -41,7 +41,7 @@ from typing import Any
 import numpy as np
 import torch
 from prepare import content, held_out, load
-from run import Run, draw
+from run import Run, arguments, draw
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -415,21 +415,12 @@ def train(options: argparse.Namespace) -> None:
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
-    parser.add_argument("--backbone", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
-    parser.add_argument("--data", type=Path, default=beside)
-    parser.add_argument("--groups", type=Path, required=True, help="written by prepare.py")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=45.0)
+    parser = arguments(__doc__, minutes=45.0)
     parser.add_argument("--init", type=Path, help="weights to begin with; default the backbone's")
     parser.add_argument(
         "--heads", type=lambda s: s.split(","), default=["late", "keep"], help="what to train"
     )
     parser.add_argument("--rate", type=float, default=1.0, help="factor of the learning rates")
-    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     train(options)
     draw(options.out)

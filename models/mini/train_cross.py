@@ -34,7 +34,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from prepare import held_out, load
-from run import Run, draw
+from run import Run, arguments, draw
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -273,9 +273,10 @@ def losses(examples: Sequence[Example], read_: Sequence[Sequence[Read]]) -> dict
         holds = torch.tensor([bool(example.needed[row.unit].any()) for row in example.rows])
         if not holds.all():
             found["windows"].append(_choice(torch.stack([p[3] for p in parts]), holds))
+        token = torch.cat([p[1] for p in parts])
         answer = torch.from_numpy(np.concatenate([row.answer for row in example.rows]))
+        answer = answer.to(token.device)
         if answer.any():
-            token = torch.cat([p[1] for p in parts])
             inside = torch.logsumexp(token.masked_fill(~answer, -1e4), 0)
             found["tokens"].append(torch.logsumexp(token, 0) - inside)
     return {name: torch.stack(some).mean() for name, some in found.items() if some}
@@ -378,20 +379,11 @@ def train(options: argparse.Namespace) -> None:
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
-    parser.add_argument("--backbone", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
-    parser.add_argument("--data", type=Path, default=beside)
-    parser.add_argument("--groups", type=Path, required=True, help="written by prepare.py")
+    parser = arguments(__doc__, minutes=80.0)
     parser.add_argument(
         "--init", type=Path, required=True, help="weights of train.py, or of this script"
     )
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=80.0)
     parser.add_argument("--alone", action="store_true", help="one passage a question")
-    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     train(options)
     draw(options.out)
