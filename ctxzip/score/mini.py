@@ -9,6 +9,7 @@ one, a word's score is its keep probability (the role of Pan et al., "LLMLingua-
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from ctxzip.score.combiner import Combiner, combine, combiner_of
 from ctxzip.score.lexical import index_request as read_words
 from ctxzip.score.redundancy import repeats
 from ctxzip.score.windows import Float32Array, Tokenize, Window, question, windows
-from ctxzip.units import BoolArray, FloatArray, IntArray, Words, runs, split_like
+from ctxzip.units import BoolArray, FloatArray, IntArray, Passage, Words, runs, split_like
 
 __all__ = ["Encoder", "Mini", "MiniScorer", "load", "read_request"]
 
@@ -34,6 +35,9 @@ SHORTLIST = 16  # windows that the cross-encoder re-reads, where there is one
 _AHEAD = 60_000  # characters read ahead; a token's states take 3 kB of the encoder's memory
 _DROPPED = -20.0  # log-odds of the words of a unit that says what an earlier one said
 _REPEATED = 0.02  # what stays of the probability of a unit that says what an earlier one said
+# English articles before a word: their loss changes no answer, so they make room for other words.
+# Capitals only where a sentence begins: "The Hague" and "hepatitis A" hold none.
+_ARTICLE = re.compile(r"""(?<!\S)(?:a|an|the|A|An|The)(?=\s+["'“‘(\[$€£]?\w)""")
 _RELEVANCE = 0.5  # weight of a unit's relevance, in log-odds, beside a word's keep log-odds
 
 
@@ -230,7 +234,10 @@ class MiniScorer:
     def words(
         self, request: ScoreRequest, scores: UnitScores, words: Sequence[Words]
     ) -> list[FloatArray]:
-        """Keep log-odds of each word, plus those of its unit: its relevance, or its repetition."""
+        """Keep log-odds of each word, plus those of its unit: its relevance, or its repetition.
+
+        Articles of English text come last.
+        """
         state, place = _to_read(scores, words)
         known = dict(state.keep)
         todo = [at for at in place if at not in known]
@@ -242,9 +249,14 @@ class MiniScorer:
             window = state.windows[p][w]
             read[p].append((window, known[p, w][window.body : -1]))
         result = []
-        for some, parts, logit in zip(words, read, state.logits, strict=True):
-            value = _word_logits(some, parts)
-            result.append(value + _RELEVANCE * logit[some.unit])
+        english = request.language in (None, "en")
+        for passage, some, parts, logit in zip(
+            request.passages, words, read, state.logits, strict=True
+        ):
+            value = _word_logits(some, parts) + _RELEVANCE * logit[some.unit]
+            if english:
+                value[_articles(passage, some)] = _DROPPED
+            result.append(value)
         return result
 
     def unit_features(
@@ -391,6 +403,22 @@ def _asks(request: ScoreRequest) -> bool:
 
 def _length(request: ScoreRequest) -> int:
     return sum(len(passage.text) for passage in request.passages)
+
+
+def _articles(passage: Passage, words: Words) -> IntArray:
+    """The words that are articles, int64."""
+    text, begins = passage.text, set(passage.units.start.tolist())
+    found = [
+        (match.start(), match.end())
+        for match in _ARTICLE.finditer(text)
+        if text[match.start()].islower() or match.start() in begins
+    ]
+    if not found or not len(words):
+        return np.zeros(0, np.int64)
+    start, end = np.array(found, np.int64).T
+    word = np.maximum(np.searchsorted(words.start, start, side="right") - 1, 0)
+    result: IntArray = word[(words.start[word] == start) & (words.end[word] == end)]
+    return result
 
 
 def _word_logits(words: Words, read: Sequence[tuple[Window, Float32Array]]) -> FloatArray:

@@ -13,6 +13,7 @@ import ctxzip
 from ctxzip import Document, ModelError, Options, bundle
 from ctxzip.score import features, mini
 from ctxzip.score.base import ScoreRequest
+from ctxzip.segment import words as word_segmenter
 from ctxzip.segment.sentences import split
 from ctxzip.units import Passage, Words
 
@@ -96,6 +97,26 @@ def test_without_a_query_words_go_and_repeated_sentences_first():
     assert result.documents[0].text
     assert "1961" in result.documents[0].text
     assert not result.documents[1].text
+
+
+def last_words(scorer, text, language=None):
+    """The words that would go first, most dispensable first, as far as they are ruled out."""
+    asked = ScoreRequest((passage(text),), None, language)
+    start, end = word_segmenter.split(text)
+    unit = np.searchsorted(asked.passages[0].units.start, start, side="right") - 1
+    words = Words(start, end, unit, np.zeros(len(start), bool))
+    value = scorer.words(asked, scorer.units([asked])[0], [words])[0]
+    return [text[a:b] for a, b, v in zip(start, end, value, strict=True) if v <= -20]
+
+
+def test_articles_make_room_for_other_words(scorer):
+    text = "The cat saw a dog near an\nold mill. A hen watched the two, and the $5 went."
+    assert last_words(scorer, text) == ["The", "a", "an", "A", "the", "the"]
+    assert last_words(scorer, text, "de") == []
+    text = (
+        "Vitamin A was found in The Hague; see (a) and (an) below, at 5 a.m. with the-one, a = 5."
+    )
+    assert last_words(scorer, text) == []
 
 
 @pytest.mark.parametrize(
