@@ -45,6 +45,9 @@ _LEAST_SHARE = 0.4
 # Where only a few units fit, each gives up to this share of its words to let one more in.
 _TRIMMED = 0.1
 _FEW = 8
+# ... if what comes in is worth this share of those that lose words: no sure answer is touched for
+# the sake of a sentence that hardly matters.
+_WORTH = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +133,7 @@ def trim_chosen(
     """More units than fit whole, each without the few words that it needs least.
 
     Returns:
-        None where that lets no further unit in, or where more than a few fit anyway.
+        None where that lets no further unit in that is worth it, or where more than a few fit.
     """
     if chosen.kept.sum() > _FEW or not candidates.eligible.any():
         return None
@@ -171,6 +174,11 @@ def trim_chosen(
     kept[table.unit[fitted.selected]] = True
     differ = np.flatnonzero(kept != chosen.kept)
     if not len(differ) or not kept[differ[candidates.score[differ].argmax()]]:
+        return None
+    shortened = np.zeros(len(reach), bool)
+    shortened[table.unit[spare & ~fitted.selected]] = True
+    gained, at_risk = kept & ~chosen.kept, kept & shortened
+    if candidates.score[gained].sum() < _WORTH * candidates.score[at_risk].sum():
         return None
     return Chosen(_spans(prepared, table, fitted.selected), kept, fitted.tokens)
 

@@ -9,6 +9,7 @@ import pytest
 import ctxzip
 from ctxzip import Budget, Document, Options, Request
 from ctxzip.pipeline import Pipeline
+from ctxzip.score.base import UnitScores
 from ctxzip.score.lexical import LexicalScorer
 from ctxzip.tokens import resolve
 
@@ -198,3 +199,41 @@ def test_where_few_sentences_fit_each_gives_a_few_words_to_let_another_in():
     assert 1 <= lost <= 5
     for word in ("twelve", "not", "2nd", "seals", "months"):
         assert word in trimmed.text.split()
+
+
+class Given:
+    """Scores that are given."""
+
+    calibrated = True
+    words_first = False
+
+    def __init__(self, *scores):
+        self.scores = np.array(scores)
+
+    def units(self, requests):
+        return [UnitScores((self.scores,)) for _ in requests]
+
+    def words(self, request, scores, words):
+        return [(some.end - some.start).astype(float) for some in words]
+
+    def warmup(self):
+        pass
+
+    def close(self):
+        pass
+
+
+def test_a_sure_sentence_gives_no_words_for_one_that_hardly_matters():
+    sure = "The lease of the hall at the end of the pier is for a term of ten years from May."
+    other = "The hall has a roof of slate and the walls are of brick."
+    text = f"{sure} {other} It rained."
+    room = resolve("o200k_base").count(f"{sure} {other}") - 1
+    result = {
+        score: Pipeline("given", Given(0.9, score, 0.0)).compress_many(
+            [Request((Document(text),), "How long is the lease?", Budget(tokens=room))]
+        )[0]
+        for score in (0.01, 0.3)
+    }
+    assert sure in result[0.01].text
+    assert sure not in result[0.3].text
+    assert "slate" in result[0.3].text
