@@ -1,4 +1,4 @@
-"""The cross-encoder of `mini` as a module: where it begins, padding, gates."""
+"""The cross-encoder of `mini` as a module: who attends to whom, padding."""
 
 import pytest
 
@@ -28,23 +28,24 @@ def ones(*shape):
     return torch.ones(*shape, dtype=torch.long)
 
 
-def test_with_closed_gates_query_and_window_are_read_apart(network):
+def test_the_query_is_read_apart_from_the_window(network):
     apart = Branch(CONFIG)
     apart.layers.load_state_dict(network.layers.state_dict())
+    joint = []
+    network.layers[-1].register_forward_hook(lambda *given: joint.append(given[-1]))
     with torch.no_grad():
-        for parameter in (network.asks, network.holds):
-            parameter.zero_()
-        network.gates.fill_(-1e4)
         query, window = states(2, 6), states(2, 9)
         _, similar, _ = network(query, ones(2, 6), window, ones(2, 9))
-        asked, read = apart(query, ones(2, 6)), apart(window, ones(2, 9))
+        asked = apart(query + network.asks, ones(2, 6))
+        read = joint[0][:, 6:]
         cosine = torch.cosine_similarity(read[:, :, None], asked[:, None], dim=-1)
         weight = network.importance(asked[:, 1:-1]).squeeze(-1).softmax(-1) * network.strength
+    assert torch.allclose(joint[0][:, :6], asked, atol=1e-5)
     assert torch.allclose(similar[:, :, 1:-1], cosine[:, :, 1:-1] * weight[:, None], atol=1e-4)
     assert similar[:, :, [0, -1]].abs().max() == 0, "special tokens say nothing"
 
 
-def test_through_open_gates_the_query_changes_the_window(network):
+def test_the_query_changes_the_window(network):
     window = states(1, 9).expand(2, -1, -1)
     with torch.no_grad():
         tokens, _, whole = network(states(2, 6), ones(2, 6), window, ones(2, 9))
@@ -65,3 +66,12 @@ def test_padding_changes_nothing(network):
     assert torch.allclose(alone[1][0], among[1][0, :9, :6], atol=1e-5)
     assert torch.allclose(alone[2][0], among[2][0], atol=1e-5)
     assert among[1][0, :, 6:].abs().max() == 0
+
+
+def test_training_takes_another_way_to_the_same_values(network):
+    inputs = (states(2, 6), ones(2, 6), states(2, 9), ones(2, 9))
+    with torch.no_grad():
+        fused = network(*inputs)
+        plain = network.train()(*inputs)
+    for ours, theirs in zip(plain, fused, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5)

@@ -43,7 +43,7 @@ NAMES: tuple[str, ...] = (
     "first", "position", "tokens", "units", "passages", "passage_units", "query_length",
     "numbers_in_unit", "numbers_asked",
     *(f"{name}_region_{scale}" for name in ("base", "late_weighted") for scale in _REGIONS),
-    "cross_answer", "cross_answer_gap",
+    "cross_answer", "cross_answer_gap", "cross_in_passage", "cross_answer_in_passage",
 )  # fmt: skip
 
 
@@ -333,7 +333,8 @@ def features(given: Signals, cross: FloatArray) -> FloatArray:
         given: the signals.
         cross: what the cross-encoder says of each unit, nan where it did not read, shape (n, 3):
             its relevance (the mean of its tokens' logits and, for each query token, the largest
-            similarity), the largest of its answer logits, and the logit of its window.
+            similarity), its answer logits (log of their summed exponentials), and the logit of its
+            window.
 
     Returns:
         float64, shape (n, len(NAMES)).
@@ -360,6 +361,10 @@ def features(given: Signals, cross: FloatArray) -> FloatArray:
     for values in (score, _z(given.values[:, _SIGNALS.index("late_weighted")])):
         columns += [_region(values, passage, scale) for scale in _REGIONS]
     columns += [answer, answer - answer.max()]
+    for values in (relevance, answer):  # which unit, given that the passage is the right one
+        total = np.full(int(passage.max()) + 1, -np.inf)
+        np.logaddexp.at(total, passage, values)
+        columns.append(np.where(read.any(), values - total[passage], 0.0))
     result: FloatArray = np.stack(columns, axis=1)
     return result
 

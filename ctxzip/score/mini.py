@@ -1,10 +1,11 @@
-"""The shipped model: one query-free reading of the documents, and a combiner of what it tells.
+"""The shipped model: a query-free reading, a second one of what looks promising, a combiner.
 
 With a query, a unit's score is the calibrated probability that answering needs it. Its features
 are in ``features.py``: the cosine of its situated embedding (the mean of its token states, read
 inside its window) with the query's, late interaction (Khattab and Zaharia, "ColBERT", SIGIR 2020),
-BM25, the context around it, and second-hop links from the best units of other passages. Without
-one, a word's score is its keep probability (the role of Pan et al., "LLMLingua-2", ACL 2024).
+BM25, the context around it, second-hop links from the best units of other passages, and what a
+cross-encoder says, which reads the most promising windows again, with the query. Without a query,
+a word's score is its keep probability (the role of Pan et al., "LLMLingua-2", ACL 2024).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from ctxzip.units import BoolArray, FloatArray, IntArray, Passage, Words, runs, 
 
 __all__ = ["Encoder", "Mini", "MiniScorer", "load", "read_request"]
 
-SHORTLIST = 16  # windows that the cross-encoder re-reads, where there is one
+SHORTLIST = 8  # windows that the cross-encoder re-reads, where there is one
 _AHEAD = 60_000  # characters read ahead; a token's states take 3 kB of the encoder's memory
 _DROPPED = -20.0  # log-odds of the words of a unit that says what an earlier one said
 _REPEATED = 0.02  # what stays of the probability of a unit that says what an earlier one said
@@ -329,7 +330,7 @@ class MiniScorer:
             np.add.at(total, unit, found.relevance[text])
             np.add.at(count, unit, 1)
             np.maximum.at(similar, unit, found.similar[text])
-            np.maximum.at(answer, unit, found.answer[text])
+            np.logaddexp.at(answer, unit, found.answer[text])
             whole[unit] = np.maximum(whole[unit], found.window)
         relevance = total / np.maximum(count, 1) + similar.sum(axis=1)
         result = np.column_stack([relevance, answer, whole])

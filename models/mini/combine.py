@@ -39,10 +39,12 @@ from ctxzip.segment import sentences
 from ctxzip.types import Document
 from ctxzip.units import FloatArray, IntArray, Passage
 
-LIMIT = {"squad": 400, "qed": 450, "qmsum": 200, "evidence_inference": 70}
+LIMIT = {"squad": 1000, "qed": 790, "qmsum": 200, "evidence_inference": 70}
 WEIGHT = {
-    "squad": 2.0, "qed": 2.0, "qmsum": 2.0, "2wiki": 0.6, "musique": 0.5, "numbered": 0.3,
+    "squad": 2.0, "qed": 2.0, "2wiki": 0.6, "musique": 0.5, "numbered": 0.3,
+    "qmsum": 0.4, "evidence_inference": 0.3,
 }  # fmt: skip
+REGION_WEIGHT = WEIGHT | {"qmsum": 2.0, "evidence_inference": 1.0}  # for the path of regions
 KEPT_BACK = 0.15
 NUMBERED = 120
 RECORDS = (  # thing, what is said of it (name, place, number), and a question
@@ -216,13 +218,14 @@ def examples(options: argparse.Namespace, importance: np.ndarray) -> list[Exampl
         values = scorer.unit_features(ScoreRequest(passages, query))[0]
         back = np.random.default_rng(sum(query.encode())).random() < KEPT_BACK
         found.setdefault(name, []).append(
-            Example(values, label(passages, documents), 1.0, bool(back))
+            Example(values, label(passages, documents), 1.0, 1.0, bool(back))
         )
         if number % 50 == 49:
             encoder.forget()
     for name, some in found.items():
         for example in some:
             example.weight = WEIGHT.get(name, 1.0) * 400 / len(some)
+            example.region_weight = REGION_WEIGHT.get(name, 1.0) * 400 / len(some)
     return [example for some in found.values() for example in some]
 
 

@@ -16,7 +16,7 @@ from ctxzip.score.features import NAMES
 from ctxzip.units import FloatArray
 
 EPOCHS = 12
-SHAPES = ((8, 6, 0.2), (1, 2, 0.2))  # hidden units, members, weight decay
+SHAPES = ((8, 6, 0.2), (1, 2, 0.2)) * 3  # hidden units, members, weight decay
 # The loss counts sentences, but what a meeting says about a question is of use as a whole: with
 # twice the weights that it finds, .41 instead of .34 of the evidence of held-out meetings survives.
 REGION_GAIN, REGION_EPOCHS = 2.0, 6
@@ -24,11 +24,12 @@ REGION_GAIN, REGION_EPOCHS = 2.0, 6
 
 @dataclass
 class Example:
-    """Features (n, F) and labels (n,) of a request, and its weight in the loss."""
+    """Features (n, F) and labels (n,) of a request, and its weights in the losses."""
 
     features: FloatArray
     label: FloatArray
     weight: float
+    region_weight: float
     kept_back: bool
 
 
@@ -94,7 +95,7 @@ def with_regions(combiner: Combiner, data: Sequence[Example], seed: int) -> Comb
             torch.from_numpy(combine(combiner, e.features)).float(),
             torch.from_numpy(np.clip(e.features[:, columns], -6, 6)).float(),
             torch.from_numpy(e.label).float(),
-            e.weight,
+            e.region_weight,
         )
         for e in data
     ]

@@ -3,7 +3,7 @@
     python models/mini/train_cross.py --backbone DIR --data DIR --groups groups.jsonl \\
                                       --init RUN/weights.safetensors --out RUN_CROSS
 
-The network begins as the late interaction of `late`, see ``CrossBranch``. A step reads a few
+The network begins near the late interaction of `late`, see ``CrossBranch``. A step reads some
 requests, each window of them with its question, and learns from three things, each a cross-entropy
 over the whole request:
 
@@ -12,8 +12,9 @@ over the whole request:
 - the tokens, by a second logit: any token of an answer against all others (where a record has
   answers), as an extractive reader would be trained.
 
-With ``--alone`` every question is read with the one passage that answers it: a third of the tokens
-a question, which teaches it to read; without, it learns to rank.
+Most questions are read with the one passage that answers them, which teaches it to read for few
+tokens; the others with passages that look alike, which keeps the logits of passages comparable
+(Clark and Gardner, "Simple and Effective Multi-Paragraph Reading Comprehension", ACL 2018).
 
 Units and windows are also judged one by one, so that the logits of a request that nothing answers
 are low. The frozen trunk reads every window once; its states stay in memory (about 4 GB).
@@ -47,15 +48,15 @@ from ctxzip.segment import sentences
 from ctxzip.types import Document
 from ctxzip.units import Passage
 
-RATE = {"layers": 1.2e-4, "heads": 1e-3, "gates": 1e-2}
-CHECKED = 200  # steps between checkpoints, and between looks at held-out requests
+RATE = {"layers": 2e-4, "heads": 1e-3}
+CHECKED = 400  # steps between checkpoints, and between looks at held-out requests
 ROWS_TOKENS = 4_096  # tokens of question and window that are read at once
 DROP = 0.1  # of the trunk's states, while training
 UNTITLED = 0.1
-# Requests of a step: set, how many, and how many windows of each are read.
-STEP = (("squad", 4, 3), ("qed", 5, 4))
+ALONE = (("squad", 14), ("qed", 4))  # questions of a step, with the passage that answers them
+# Other requests of a step: set, how many, and how many documents of each are read.
+STEP = (("squad", 3, 3), ("qed", 2, 4))
 HOPS = ((("2wiki", "hotpotqa", "musique"), (0.66, 0.22, 0.12)), 1, 7)  # every other step
-ALONE = 32  # requests of a step with --alone
 LONG = ((("qmsum", "evidence_inference"), (0.5, 0.5)), 1, 5)  # every fourth step
 
 
@@ -108,36 +109,31 @@ class Examples:
                 some = self.held_out if group["hold"] else self.groups
                 some.setdefault(group["set"], []).append(group)
         self._data = data
-        self._passages = self._answered()
         self._cursors = {name: self._cycle(some) for name, some in self.groups.items()}
+        self._alone = {name: self._cycle(self.answered(name)) for name, _ in ALONE}
 
     def _cycle(self, groups: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         while True:
             self.rng.shuffle(groups)
             yield from groups
 
-    def _answered(self) -> Iterator[dict[str, Any]]:
-        """Every question for the networks with the one passage that answers it."""
-        records = []
-        for name, kind in (("squad_train", "squad"), ("qed_train", "qed")):
-            for record in load(self._data, name):
-                document = record["documents"][0]
-                if document["evidence"] and not held_out(document["title"], kind):
-                    records.append({"query": record["query"], "documents": [document]})
-        yield from self._cycle(records)
+    def answered(self, name: str, *, held: bool = False) -> list[dict[str, Any]]:
+        """Every question of a set, held out or not, with the one passage that answers it."""
+        found = []
+        for record in load(self._data, f"{name}_train"):
+            document = record["documents"][0]
+            if document["evidence"] and held_out(document["title"], name) == held:
+                found.append({"query": record["query"], "documents": [document]})
+        return found
 
-    def step(self, number: int, alone: bool) -> list[Example]:
-        """The requests of a step: of several passages, or of one passage each."""
-        if alone:
-            return [self.example(next(self._passages), 1) for _ in range(ALONE)]
-        chosen = [(name, n, most) for name, n, most in STEP]
+    def step(self, number: int) -> list[Example]:
+        """The requests of a step."""
+        chosen = list(STEP)
         for (names, weights), n, most in (HOPS,) * (number % 2 == 0) + (LONG,) * (number % 4 == 1):
             chosen.append((self.rng.choices(names, weights)[0], n, most))
-        return [
-            self.example(next(self._cursors[name]), most)
-            for name, n, most in chosen
-            for _ in range(n)
-        ]
+        drawn = [(self._alone[name], n, 1) for name, n in ALONE]
+        drawn += [(self._cursors[name], n, most) for name, n, most in chosen]
+        return [self.example(next(some), most) for some, n, most in drawn for _ in range(n)]
 
     def example(self, group: dict[str, Any], most: int) -> Example:
         """A request of at most ``most`` documents, those with evidence among them."""
@@ -297,7 +293,7 @@ def _choice(score: Tensor, positive: Tensor) -> Tensor:
 def check(
     reader: Reader, network: CrossBranch, examples: dict[str, list[Example]]
 ) -> dict[str, float]:
-    """Held-out requests: how often the first unit is a needed one."""
+    """Held-out requests: how often the first unit is a needed one, by relevance and by answer."""
     network.eval()
     result = {}
     for name, some in examples.items():
@@ -305,8 +301,12 @@ def check(
         for example in some:
             with torch.no_grad():
                 parts = read(reader, network, [example])[0]
-            hits.append(bool(example.needed[int(unit_logits(example, parts).argmax())]))
-        result[name] = float(np.mean(hits))
+            unit = np.concatenate([row.unit for row in example.rows])
+            answer = np.full(len(example.needed), -np.inf)
+            np.logaddexp.at(answer, unit, torch.cat([part[1] for part in parts]).cpu().numpy())
+            relevant = int(unit_logits(example, parts).argmax())
+            hits.append(example.needed[[relevant, int(answer.argmax())]])
+        result[f"first_{name}"], result[f"answer_{name}"] = np.mean(hits, axis=0).tolist()
     return result
 
 
@@ -318,7 +318,7 @@ def begin(trained: dict[str, Tensor]) -> CrossBranch:
     network.load_state_dict(mine, strict=False)
     cross = {k.removeprefix("cross."): v for k, v in trained.items() if k.startswith("cross.")}
     if cross:
-        network.load_state_dict(cross)
+        network.load_state_dict({k: v for k, v in cross.items() if k != "gates"})
         return network
     with torch.no_grad():  # most units are not needed, and cosines are about .5 at the start
         nn.init.zeros_(network.logit.weight)
@@ -330,13 +330,12 @@ def begin(trained: dict[str, Tensor]) -> CrossBranch:
 def groups(network: CrossBranch) -> list[dict[str, Any]]:
     """Parameter groups with their learning rates; no decay on vectors and heads."""
     layers = list(network.layers.parameters())
-    heads = [p for n, p in network.named_parameters() if not n.startswith(("layers.", "gates"))]
+    heads = [p for n, p in network.named_parameters() if not n.startswith("layers.")]
     wide, rest = [p for p in layers if p.ndim > 1], [p for p in layers if p.ndim < 2]
     return [
         {"params": wide, "base": RATE["layers"], "weight_decay": 0.01},
         {"params": rest, "base": RATE["layers"], "weight_decay": 0.0},
         {"params": heads, "base": RATE["heads"], "weight_decay": 0.0},
-        {"params": [network.gates], "base": RATE["gates"], "weight_decay": 0.0},
     ]
 
 
@@ -360,18 +359,19 @@ def train(options: argparse.Namespace) -> None:
     )
     tokenizer = options.backbone / "tokenizer.json"
     source = Examples(options.data, options.groups, tokenizer, options.seed + run.steps)
+    apart = {name: source.held_out[name] for name in ("squad", "qed", "2wiki", "hotpotqa")}
+    apart |= {f"{name}_alone": source.answered(name, held=True) for name, _ in ALONE}
     held = {
-        name: [source.example(group, 10) for group in some[:60]]
-        for name, some in source.held_out.items()
-        if name in ("squad", "qed", "2wiki", "hotpotqa")
+        name: [source.example(one, 10) for one in random.Random(0).sample(some, min(60, len(some)))]
+        for name, some in apart.items()
     }
     while run.goes_on():
-        examples = source.step(run.steps, options.alone)
+        examples = source.step(run.steps)
         run.learn(losses(examples, read(reader, network.train(), examples)), {}, (network,))
         if run.steps % CHECKED == 0:
             current = {k: v.clone() for k, v in network.state_dict().items()}
             network.load_state_dict(run.average)
-            run.note({f"first_{k}": v for k, v in check(reader, network, held).items()})
+            run.note(check(reader, network, held))
             network.load_state_dict(current)
             run.pause(charged=False)
     save_file(run.weights("cross."), options.out / "weights.safetensors")
@@ -383,7 +383,6 @@ def main() -> None:
     parser.add_argument(
         "--init", type=Path, required=True, help="weights of train.py, or of this script"
     )
-    parser.add_argument("--alone", action="store_true", help="one passage a question")
     options = parser.parse_args()
     train(options)
     draw(options.out)
