@@ -36,7 +36,7 @@ SHORTLIST = 8  # windows that the cross-encoder re-reads, where there is one
 _AHEAD = 60_000  # characters read ahead; a token's states take 3 kB of the encoder's memory
 _DROPPED = -20.0  # log-odds of the words of a unit that says what an earlier one said
 _REPEATED = 0.02  # what stays of the probability of a unit that says what an earlier one said
-# English articles before a word: their loss changes no answer, so they make room for other words.
+# English articles before a word: they say the least, so they make room for other words.
 # Capitals only where a sentence begins: "The Hague" and "hepatitis A" hold none.
 _ARTICLE = re.compile(r"""(?<!\S)(?:a|an|the|A|An|The)(?=\s+["'“‘(\[$€£]?\w)""")
 _RELEVANCE = 0.5  # weight of a unit's relevance, in log-odds, beside a word's keep log-odds

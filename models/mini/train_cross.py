@@ -318,7 +318,7 @@ def begin(trained: dict[str, Tensor]) -> CrossBranch:
     network.load_state_dict(mine, strict=False)
     cross = {k.removeprefix("cross."): v for k, v in trained.items() if k.startswith("cross.")}
     if cross:
-        network.load_state_dict({k: v for k, v in cross.items() if k != "gates"})
+        network.load_state_dict(cross)
         return network
     with torch.no_grad():  # most units are not needed, and cosines are about .5 at the start
         nn.init.zeros_(network.logit.weight)
