@@ -117,7 +117,10 @@ PATTERNS = tuple(
         r"[NnHh](?<!\w.)(?:eeds?|eeded|as|ave|ad) to(?!\w)",
         r"[Nn](?<!\w.)['’][^\W\d_]+",
         r"https?://[^\s<>\"]+",
-        r"``?[^`\n]+``?",
+        r"`(?<!``)(?!`)[^`\n]+`",
+        # Not the quotations of TeX and of treebanks, ``so'' and `` so ''; an empty string in code
+        # stands behind an operator or a bracket.
+        r"``(?<!```)(?!`)(?:[^`'\n]|'(?!')|(?<=[=(\[{+])''|(?<=[=(\[{+] )''|`(?!`))+``",
         r"</?[A-Za-z!][^<>\n]{0,200}>",
         r"\{(?:\{[^{}\n]{1,80}\}|%[^{}\n]{1,80}%|[A-Za-z_][\w.]{0,60})\}",
         r"\[\^?[0-9][^\[\]\n]{0,30}\]",

@@ -26,6 +26,7 @@ from ctxzip.units import (
     FloatArray,
     IntArray,
     Kind,
+    Passage,
     Units,
     Words,
     overlapping,
@@ -306,13 +307,31 @@ def _spans(prepared: Prepared, table: _Table, selected: BoolArray) -> list[IntAr
     for i, (words, part) in enumerate(zip(table.passages, parts, strict=True)):
         layout = prepared.layouts[i]
         if isinstance(layout, TextLayout):
-            finer = TextLayout(prepared.passages[i].text, _as_units(words))
-            result.append(spans_of(prepared, i, finer, part))
+            finer, mask = _among_units(prepared.passages[i], words, part)
+            result.append(spans_of(prepared, i, finer, mask))
         else:  # a JSON document: its members stand whole
             members = np.zeros(len(layout.units), bool)
             members[words.unit[part]] = True
             result.append(spans_of(prepared, i, layout, members))
     return result
+
+
+def _among_units(
+    passage: Passage, words: Words, selected: BoolArray
+) -> tuple[TextLayout, BoolArray]:
+    """A layout of the words and of the units of which none is on the table, and the selection.
+
+    Without those units, what stands between two words would not only be whitespace.
+    """
+    units = passage.units
+    absent = np.ones(len(units), bool)
+    absent[words.unit] = False
+    start = np.concatenate([words.start, units.start[absent]])
+    end = np.concatenate([words.end, units.end[absent]])
+    mask = np.concatenate([selected, np.zeros(int(absent.sum()), bool)])
+    order = np.argsort(start, kind="stable")
+    zero = np.zeros(len(order), np.int64)
+    return TextLayout(passage.text, Units(start[order], end[order], zero, zero - 1)), mask[order]
 
 
 def _untorn(table: _Table, budget: int, minimum: int) -> BoolArray:

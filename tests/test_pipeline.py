@@ -237,3 +237,21 @@ def test_a_sure_sentence_gives_no_words_for_one_that_hardly_matters():
     assert sure in result[0.01].text
     assert sure not in result[0.3].text
     assert "slate" in result[0.3].text
+
+
+def test_words_of_units_bring_nothing_of_the_units_between_them():
+    first = "The lease of the hall at the end of the pier is for a term of ten years from May."
+    between = "It rained on the day of the fair and the band played under the roof of the market."
+    last = "The hall has a roof of slate and the walls of the hall are of brick."
+    room = resolve("o200k_base").count(f"{first} {last}") - 2
+    compressor = Pipeline("given", Given(0.9, 0.0, 0.8))
+    for separator in (" ", "\n"):
+        text = separator.join((first, between, last))
+        result = compressor.compress_many(
+            [Request((Document(text),), "How long is the lease?", Budget(tokens=room))]
+        )[0]
+        assert "years" in result.text
+        assert "brick" in result.text
+        assert not {"rained", "band", "market"} & set(result.text.split())
+        assert result.text.count("\n") == separator.count("\n")
+        assert result.tokens_after >= room - 3

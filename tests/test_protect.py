@@ -24,7 +24,7 @@ TEXTS = st.text(
 
 
 REPEATED = (
-    "a|1| |`|`a|<a|[1|{{a|{%|://|http://|a@|a.|A-|n'|12 mg |a 1 |at least 5 |3年|Mar 1|need to |1,|"
+    "a|1| |`|`a|``a|``a''|<a|[1|{{a|{%|://|http://|a@|a.|A-|n'|12 mg |a 1 |at least 5 |3年|Mar 1|need to |1,|"
     "0 0|\u0301"
 )
 
@@ -92,6 +92,9 @@ def test_numbers_keep_what_belongs_to_them(text: str, expected: str) -> None:
         "getUserName",
         "snake_case",
         "`git push --force`",
+        "``git `push` --force``",
+        "``key = ''``",
+        "``f('')``",
         "<br/>",
         '<a href="x y">',
         "{{user name}}",
@@ -108,6 +111,17 @@ def test_an_identifier_is_kept_whole(identifier: str) -> None:
     ):
         start = text.index(identifier)
         assert any(a <= start and b >= start + len(identifier) for a, b in soft(text)), kept(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "`` Roar '' is a song that follows `` Hello there , '' they said",
+        "He said ``so be it.'' Then ``come along'' was heard.",
+    ],
+)
+def test_quotations_of_tex_and_treebanks_are_no_code(text: str) -> None:
+    assert kept(text) == []
 
 
 @pytest.mark.parametrize(
