@@ -24,8 +24,8 @@ TEXTS = st.text(
 
 
 REPEATED = (
-    "a|1| |`|`a|``a|``a''|<a|[1|{{a|{%|://|http://|a@|a.|A-|n'|12 mg |a 1 |at least 5 |3年|Mar 1|need to |1,|"
-    "0 0|\u0301"
+    "a|1| |`|`a|``a|``a''|<a|[1|{{a|{%|://|http://|a@|a.|A-|n'|12 mg |a 1 |at least 5 |3年|Mar 1|"
+    "need to |1,|0 0|\u0301"
 )
 
 

@@ -177,7 +177,7 @@ class TorchLikelihood:
         parts = [Tail(nothing, 0, row.ids, row.start) for row in rows.values()]
         found, output = self.tails(None, 0, parts, states=memory is not None)
         if memory is not None:
-            _offer(memory, rows, found, output.hidden_states[-1][0], output.past_key_values)
+            _offer(memory, rows, found, output.hidden_states[-1][0], self.model.cached(output))
         return found
 
     def _batch(self, rows: dict[int, Row], memory: Memory | None) -> list[FloatArray]:
@@ -201,7 +201,7 @@ class TorchLikelihood:
                 logits, output = self._forward(
                     ids[:, low:high], keep, low, cache, more, states=memory is not None
                 )
-                cache = output.past_key_values
+                cache = self.model.cached(output)
                 if memory is not None:
                     hidden.append(output.hidden_states[-1])
                     if keep:
@@ -236,7 +236,7 @@ class TorchLikelihood:
             for low in range(0, len(ids), PIECE):
                 part = ids[None, low : low + PIECE]
                 _, output = self._forward(part, [], low, cache, more=True, states=True)
-                cache = output.past_key_values
+                cache = self.model.cached(output)
                 hidden.append(output.hidden_states[-1][0])
             return State(torch.cat(hidden), cache)
 
@@ -261,11 +261,11 @@ class TorchLikelihood:
         torch = require("torch")
         model = self.model
         given = torch.from_numpy(np.ascontiguousarray(ids)).to(model.model.device)
-        arguments: dict[str, Any] = {"past_key_values": cache} if cache is not None else {}
-        if states:
-            arguments["output_hidden_states"] = True
+        arguments: dict[str, Any] = {"output_hidden_states": True} if states else {}
         local = [at - low for at in keep] or [0]
-        output = model.call(given, keep=local, use_cache=more or cache is not None, **arguments)
+        output = model.call(
+            given, keep=local, cache=cache, use_cache=more or cache is not None, **arguments
+        )
         model.count_tokens(given.numel())
         logits = output.logits if model.sparse else output.logits[:, local]
         return logits.float(), output
@@ -294,7 +294,7 @@ class TorchLikelihood:
                 keep = [at for at in range(low, high) if at in by_place]
                 more = high < len(master) or bool(tails)
                 logits, output = self._forward(master[None, low:high], keep, low, cache, more)
-                cache = output.past_key_values
+                cache = self.model.cached(output)
                 for at, row in zip(keep, logits[0], strict=False):
                     total = float(row.logsumexp(-1))
                     for k in by_place[at]:
@@ -335,13 +335,12 @@ class TorchLikelihood:
             at += size
         mask = torch.zeros((1, 1, total, length + total), dtype=dtype, device=device)
         mask.masked_fill_(torch.from_numpy(~seen).to(device), torch.finfo(dtype).min)
-        arguments: dict[str, Any] = {"past_key_values": cache} if cache is not None else {}
-        if states:
-            arguments["output_hidden_states"] = True
+        arguments: dict[str, Any] = {"output_hidden_states": True} if states else {}
         with torch.inference_mode():
             output = model.call(
                 torch.from_numpy(ids).to(device),
                 keep=keep,
+                cache=cache,
                 attention_mask=mask,
                 position_ids=torch.from_numpy(positions[None]).to(device),
                 use_cache=states or cache is not None,

@@ -29,6 +29,7 @@ __all__ = ["CausalModel", "Seq2SeqModel"]
 # How checkpoints of causal language models call themselves; the second one as GPT-2 does.
 _CAUSAL = ("ForCausalLM", "GPT2LMHeadModel")
 _CPU_TOKENS, _GPU_TOKENS = 1024, 16_384
+_STATES = {"linear_attention"}  # the kind of every layer, where none keeps keys and values
 
 
 class CausalModel:
@@ -61,11 +62,14 @@ class CausalModel:
         # Some know no positions, and some count their own.
         counts = counts_from_padding(self.model.config)
         self._positions = "position_ids" in parameters and not counts
-        if "past_key_values" not in parameters:
+        # Its name, as an argument and in the output, depends on the version of transformers.
+        names = [name for name in ("past_key_values", "cache") if name in parameters]
+        if not names or set(getattr(self.model.config, "layer_types", None) or ()) == _STATES:
             raise ModelError(
                 f"{name!r} keeps no keys and values of what it read; they are needed here.",
                 hint="Use a checkpoint with attention.",
             )
+        self._cache = names[0]
         self.stateful = bool(getattr(self.model, "_is_stateful", False))
         if placement.compiled:
             self.model = require("torch").compile(self.model, dynamic=True)
@@ -94,7 +98,7 @@ class CausalModel:
         most = _CPU_TOKENS if device.type == "cpu" else _GPU_TOKENS
         with torch.inference_mode():
             ids = torch.from_numpy(prefix).to(device)[None]
-            cache = self.call(ids, use_cache=True, keep=[len(prefix) - 1]).past_key_values
+            cache = self.cached(self.call(ids, use_cache=True, keep=[len(prefix) - 1]))
             self.count_tokens(len(prefix))
             while order:
                 size = max(1, most // len(suffixes[order[0]]))
@@ -133,7 +137,7 @@ class CausalModel:
         output = self.call(
             torch.from_numpy(ids).to(device),
             attention_mask=torch.from_numpy(mask).to(device),
-            past_key_values=own,
+            cache=own,
             keep=ends,
             **({"position_ids": positions} if self._positions else {}),
         )
@@ -145,11 +149,20 @@ class CausalModel:
             for i, row in enumerate(rows)
         ]
 
-    def call(self, ids: Any, *, keep: list[int], **arguments: Any) -> Any:
-        """The model's output; where it can, with logits at the positions ``keep`` only."""
+    def call(self, ids: Any, *, keep: list[int], cache: Any = None, **arguments: Any) -> Any:
+        """The model's output; where it can, with logits at the positions ``keep`` only.
+
+        It goes on from ``cache``, which is changed, where there is one.
+        """
+        if cache is not None:
+            arguments[self._cache] = cache
         if self.sparse:
             arguments["logits_to_keep"] = require("torch").tensor(keep, device=ids.device)
         return self.model(input_ids=ids, **arguments)
+
+    def cached(self, output: Any) -> Any:
+        """The keys and values in an output."""
+        return getattr(output, self._cache)
 
     @property
     def full(self) -> bool:
