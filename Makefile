@@ -47,7 +47,7 @@ bench-code: $(DEV)
 	$(BIN)/python -m tests.benchmarks.code --scorer mini
 	$(BIN)/python -m tests.benchmarks.code --speed
 
-# Small language models into $CTXZIP_CACHE or ~/.cache/ctxzip; prints the folders.
+# Small models into $CTXZIP_CACHE or ~/.cache/ctxzip; prints the folders.
 weights: $(DEV)
 	$(BIN)/python -m tests.benchmarks.weights
 

