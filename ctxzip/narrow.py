@@ -43,6 +43,8 @@ Asking: TypeAlias = Generator[WordRequest, list[FloatArray], T]
 _DIVISIBLE = (Kind.SENTENCE, Kind.HEADING, Kind.ITEM)
 # A unit shortened to less than this fraction is rarely worth reading.
 _LEAST_SHARE = 0.4
+# ... and to less than this one, whole ones that hardly matter do not make room for it.
+_MOST_SHARE = 0.6
 # Where only a few units fit, each gives up to this share of its words to let one more in.
 _TRIMMED = 0.1
 _FEW = 8
@@ -103,10 +105,15 @@ def shorten_next(
     can = candidates.eligible & _divisible(prepared)
     order = np.argsort(-candidates.score, kind="stable")
     kept, room = chosen.kept, ceiling - chosen.tokens
+    minor = minor_units(candidates, chosen, ceiling)
     if can.any() and not kept[order[can[order]][0]]:
         # The best one is too long for the ceiling: better its words than whole lesser ones.
         kept, room = candidates.required_by(candidates.forced), ceiling
         order = order[can[order] & ~kept[order]]
+    elif minor.any():
+        kept = candidates.required_by((kept & candidates.eligible & ~minor) | candidates.forced)
+        room += int(candidates.cost[chosen.kept & ~kept].sum())
+        order = order[can[order] & ~chosen.kept[order]]
     else:
         order = order[can[order] & ~kept[order]]
         order = order[candidates.cost[order] * _LEAST_SHARE <= room]
@@ -121,6 +128,23 @@ def shorten_next(
     except BudgetError:
         return None
     return finer if finer.kept.any() else None
+
+
+def minor_units(candidates: Candidates, chosen: Chosen, ceiling: int) -> BoolArray:
+    """Chosen units that matter so little that words of one left out are worth more, bool, (n,).
+
+    A sentence that hardly matters is no reason to leave out a likely one that is somewhat longer
+    than the room; none where even without them too little of that one would fit.
+    """
+    none = np.zeros(len(chosen.kept), bool)
+    out = candidates.eligible & ~chosen.kept
+    best = int(np.where(out, candidates.score, -np.inf).argmax()) if len(out) else 0
+    if not out.any() or candidates.score[best] <= 0:
+        return none
+    minor = chosen.kept & candidates.eligible & ~candidates.forced
+    minor &= candidates.score < _WORTH * candidates.score[best]
+    room = ceiling - chosen.tokens + int(candidates.cost[minor].sum())
+    return minor if room >= _MOST_SHARE * candidates.cost[best] else none
 
 
 def trim_chosen(

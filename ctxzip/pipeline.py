@@ -22,7 +22,7 @@ from ctxzip.assemble import identity, result_of
 from ctxzip.base import DEFAULT_RATIO, BatchCompressor
 from ctxzip.choose import Chosen, candidates_of, choose_units
 from ctxzip.errors import InputError
-from ctxzip.narrow import Asking, choose_words, shorten_next, trim_chosen
+from ctxzip.narrow import Asking, choose_words, minor_units, shorten_next, trim_chosen
 from ctxzip.prepare import Prepared, prepare
 from ctxzip.score.base import ReadsAhead, Scorer, ScoreRequest, UnitScores, WordRequest
 from ctxzip.select import Candidates
@@ -244,8 +244,13 @@ def _empty(chosen: Chosen) -> bool:
 
 
 def _wastes(chosen: Chosen, candidates: Candidates, ceiling: int) -> bool:
-    """Whether whole units use the ceiling badly: much is left over, or the best one did not fit."""
+    """Whether whole units use the ceiling badly.
+
+    Much is left over, what hardly matters took the room of a likely one, or the best did not fit.
+    """
     if ceiling - chosen.tokens > max(4, 0.12 * ceiling):
+        return True
+    if minor_units(candidates, chosen, ceiling).any():
         return True
     best = np.where(candidates.eligible, candidates.score, -np.inf)
     return len(best) > 0 and not chosen.kept[int(best.argmax())]

@@ -255,3 +255,29 @@ def test_words_of_units_bring_nothing_of_the_units_between_them():
         assert not {"rained", "band", "market"} & set(result.text.split())
         assert result.text.count("\n") == separator.count("\n")
         assert result.tokens_after >= room - 3
+
+
+def test_a_likely_sentence_is_shortened_rather_than_replaced_by_what_hardly_matters():
+    sure = "Religion in the valley is diverse."
+    likely = (
+        "Christianity was the religion of virtually all of the people of the valley from the "
+        "twelfth century on, but it has declined rapidly in the last hundred years."
+    )
+    minor = "The valley has a card game of its own and two small lakes."
+    room = resolve("o200k_base").count(f"{sure} {likely}") - 6
+    result = {
+        score: Pipeline("given", Given(0.7, score, 0.01)).compress_many(
+            [
+                Request(
+                    (Document(f"{sure} {likely} {minor}"),), "Which religion?", Budget(tokens=room)
+                )
+            ]
+        )[0]
+        for score in (0.6, 0.02)
+    }
+    assert sure in result[0.6].text
+    assert "Christianity" in result[0.6].text
+    assert "card game" not in result[0.6].text
+    assert result[0.6].tokens_after >= room - 3
+    assert sure in result[0.02].text
+    assert minor in result[0.02].text
