@@ -21,7 +21,7 @@ from ctxzip.backends.onnx import CACHE_BYTES, OnnxEncoder
 from ctxzip.backends.pytorch import resolve_device
 from ctxzip.errors import MissingExtraError, ModelError
 
-__all__ = ["TorchMiniEncoder"]
+__all__ = ["TorchMiniEncoder", "weights_of"]
 
 GPU_BATCH_TOKENS = 16_384
 _NETWORKS: dict[str, Callable[[BackboneConfig], nn.Module]] = {
@@ -70,7 +70,7 @@ class TorchMiniEncoder(OnnxEncoder):
         module = _NETWORKS[name](BackboneConfig())
         path = self._paths[name]
         try:
-            module.load_state_dict(_weights(path))
+            module.load_state_dict(weights_of(path))
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"{path} does not hold the network {name!r}: {error}") from error
         return _Session(module.eval().to(self._device, self._dtype), self._device)
@@ -94,7 +94,7 @@ class _Session:
         return [one.float().cpu().numpy() for one in outputs]
 
 
-def _weights(path: Path) -> dict[str, Tensor]:
+def weights_of(path: Path) -> dict[str, Tensor]:
     """The parameters of an ONNX file that ``models/mini/export.py`` wrote, by module name.
 
     Vectors and embeddings carry their names; a matrix is found at the node that multiplies by it,

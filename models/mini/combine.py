@@ -8,8 +8,9 @@ answer it (then nothing is needed). The combiner is a network of one hidden laye
 features; members of two sizes share their input and are averaged, and a linear path is added; it
 is written as one matrix after another. A linear path for the regions of long documents is fitted on
 top. Loss: cross-entropy of each needed unit against the others
-of its request, and binary cross-entropy. ``calibrate`` then fits two numbers on requests that were
-kept back from the fit: P(needed) = sigmoid(logit / temperature + bias).
+of its request, and binary cross-entropy. Two numbers are then fitted on requests that were kept
+back from the fit, or with ``--calibrate DIR`` on the dev sets of HotpotQA, QED and SQuAD, as they
+are measured: P(needed) = sigmoid(logit / temperature + bias).
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ import numpy as np
 import torch
 from export import load_networks
 from fit import Example, calibrate, fit, with_regions
+from run import earlier
 from torch import nn
 from train import pad
 from train_cross import stack
 
 from ctxzip.backends.onnx import CrossReading
 from ctxzip.backends.wordpieces import load_tokenizer
+from ctxzip.evaluate import build_requests, load_records
 from ctxzip.score.base import ScoreRequest
 from ctxzip.score.combiner import Combiner
 from ctxzip.score.features import NAMES
@@ -201,27 +204,52 @@ def label(passages: Sequence[Passage], documents: Sequence[dict[str, Any]]) -> F
     return np.concatenate(parts)
 
 
-def examples(options: argparse.Namespace, importance: np.ndarray) -> list[Example]:
-    """Read every request and compute its features, with the functions of the run time."""
-    rng = random.Random(options.seed)
-    encoder = TorchEncoder(load_networks(options.backbone, options.weights, options.cross))
-    tokenize = load_tokenizer(options.backbone / "tokenizer.json")
-    scorer = MiniScorer(encoder, tokenize, no_combiner(), importance)
-    found: dict[str, list[Example]] = {}
-    for number, (name, query, documents) in enumerate(requests(options.groups, rng)):
+class Features:
+    """Reads requests and computes their features, with the functions of the run time."""
+
+    def __init__(self, options: argparse.Namespace, importance: np.ndarray) -> None:
+        networks = load_networks(options.backbone, options.weights, options.cross)
+        self._encoder = TorchEncoder(networks)
+        tokenize = load_tokenizer(options.backbone / "tokenizer.json")
+        self._scorer = MiniScorer(self._encoder, tokenize, no_combiner(), importance)
+        self._read = 0
+
+    def example(self, query: str, documents: list[dict[str, Any]]) -> Example | None:
+        """A request of weight 1; None where no document holds a unit."""
         passages = tuple(
             Passage(Document(d["text"], title=d["title"]), d["text"], sentences.split(d["text"]))
             for d in documents
         )
         if not any(len(p.units) for p in passages):
-            continue
-        values = scorer.unit_features(ScoreRequest(passages, query))[0]
+            return None
+        values = self._scorer.unit_features(ScoreRequest(passages, query))[0]
+        self._read += 1
+        if self._read % 50 == 0:
+            self._encoder.forget()
         back = np.random.default_rng(sum(query.encode())).random() < KEPT_BACK
-        found.setdefault(name, []).append(
-            Example(values, label(passages, documents), 1.0, 1.0, bool(back))
-        )
-        if number % 50 == 49:
-            encoder.forget()
+        return Example(values, label(passages, documents), 1.0, 1.0, bool(back))
+
+
+def measured(data: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The requests of three dev sets as ``evaluate.py`` makes them."""
+    for name in ("hotpotqa_dev", "qed_dev", "squad_dev"):
+        for record in build_requests(name, load_records(data / f"{name}.jsonl.xz")):
+            yield (
+                record.query,
+                [
+                    {"title": document.title, "text": document.text, "evidence": evidence}
+                    for document, evidence in zip(record.documents, record.evidence, strict=True)
+                ],
+            )
+
+
+def examples(options: argparse.Namespace, features: Features) -> list[Example]:
+    """What the combiner is fitted on, weighted by its set."""
+    found: dict[str, list[Example]] = {}
+    for name, query, documents in requests(options.groups, random.Random(options.seed)):
+        example = features.example(query, documents)
+        if example is not None:
+            found.setdefault(name, []).append(example)
     for name, some in found.items():
         for example in some:
             example.weight = WEIGHT.get(name, 1.0) * 400 / len(some)
@@ -256,23 +284,26 @@ def write(combiner: Combiner, importance: np.ndarray, path: Path) -> None:
 
 def main() -> None:
     """The command."""
-    from safetensors.torch import load_file
-
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--backbone", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True, help="of train.py, or a bundle")
     parser.add_argument("--cross", type=Path, help="written by train_cross.py")
     parser.add_argument("--groups", type=Path, required=True)
+    parser.add_argument("--calibrate", type=Path, help="folder of the dev sets")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    importance = load_file(options.weights)["importance.weight"][0].numpy()
-    data = examples(options, importance)
+    importance = earlier(options.weights)["importance.weight"][0].numpy()
+    features = Features(options, importance)
+    data = examples(options, features)
     fitted = [e for e in data if not e.kept_back]
     combiner = with_regions(fit(fitted, options.seed), fitted, options.seed)
-    combiner = calibrate(combiner, [e for e in data if e.kept_back])
+    back: list[Example | None] = [e for e in data if e.kept_back]
+    if options.calibrate:
+        back = [features.example(*asked) for asked in measured(options.calibrate)]
+    combiner = calibrate(combiner, [e for e in back if e is not None])
     write(combiner, importance, options.out)
     print(
         f"{len(data)} requests, temperature {combiner.temperature:.3f}, bias {combiner.bias:+.3f}"

@@ -15,18 +15,16 @@ import argparse
 import json
 import math
 import re
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measure_keep import keep
 
 from ctxzip import bundle
-from ctxzip.baselines import BASELINES, digest
+from ctxzip.baselines import BASELINES
 from ctxzip.evaluate import (
-    Record,
-    answer_kept,
     build_requests,
     evaluate,
     load_records,
@@ -36,10 +34,8 @@ from ctxzip.pipeline import Pipeline
 from ctxzip.prepare import passage_of
 from ctxzip.score import features
 from ctxzip.score.base import ScoreRequest, UnitScores
-from ctxzip.score.function_words import function_words
 from ctxzip.score.mini import MiniScorer, load
 from ctxzip.segment import sentences
-from ctxzip.segment import words as word_segmenter
 from ctxzip.types import Budget, Document, Options, Request
 from ctxzip.units import FloatArray, Passage, Words
 
@@ -145,11 +141,13 @@ def _alone(title: str | None, text: str) -> Passage:
 
 
 def relevance(
-    data: Path, methods: dict[str, Any], scorers: Sequence[Remembering], limit: int | None
+    options: argparse.Namespace, methods: dict[str, Any], scorers: Sequence[Remembering]
 ) -> None:
     """A table for every set and budget."""
-    for name, ratios in SETS.items():
-        records = build_requests(name, load_records(data / f"{name}.jsonl.xz"))[:limit]
+    for name in options.sets:
+        ratios = SETS[name]
+        records = build_requests(name, load_records(options.data / f"{name}.jsonl.xz"))
+        records = records[: options.limit]
         for ratio in ratios:
             print(f"\n{name}, {len(records)} requests, {ratio:.0%} of the tokens\n")
             print(
@@ -177,112 +175,6 @@ def relevance(
                 )
         for scorer in scorers:
             scorer.forget()
-
-
-def keep(data: Path, scorer: MiniScorer, language_model: Path | None) -> None:
-    """Without a query: how many answers to everything asked about a paragraph survive whole."""
-    names = ["mini", "idf", "stop words first", "random"]
-    surprisal = None
-    if language_model is not None:
-        names.append("surprisal")
-        surprisal = _surprisal(language_model)
-    print("\n| set | words kept | " + " | ".join(names) + " |")
-    print("|---|---|" + "---|" * len(names))
-    for name in ("squad_dev", "qed_dev"):
-        asked: dict[tuple[str, str], list[Record]] = {}
-        for record in load_records(data / f"{name}.jsonl.xz"):
-            document = record.documents[0]
-            asked.setdefault((document.title or "", document.text), []).append(record)
-        chosen = sorted(asked, key=lambda key: digest(0, *key))[:300]
-        frequency = Counter(w for _, text in asked for w in set(_WORD.findall(text.lower())))
-        frequency[""] = len(asked)
-        rankings: dict[str, Callable[[str, str], FloatArray]] = {
-            "mini": lambda title, text: _keep(scorer, title, text),
-            "idf": lambda _, text, counts=frequency: _idf(text, counts),
-            "stop": lambda _, text: _stop(text),
-            "random": lambda _, text: np.random.default_rng(len(text)).random(len(_split(text)[0])),
-        }
-        if surprisal is not None:
-            rankings["surprisal"] = lambda _, text: surprisal(text)
-        ranked = {method: [rank(*key) for key in chosen] for method, rank in rankings.items()}
-        for fraction in (0.5, 0.33):
-            cells = []
-            for values in ranked.values():
-                hits = [
-                    answer_kept(record.answers, _shortened(key[1], value, fraction))
-                    for key, value in zip(chosen, values, strict=True)
-                    for record in asked[key]
-                ]
-                cells.append(f"{np.mean(hits):.3f}")
-            print(f"| {name} | {fraction:.0%} | " + " | ".join(cells) + " |", flush=True)
-
-
-def _surprisal(folder: Path) -> Callable[[str], FloatArray]:
-    """Words by the mean surprisal of their tokens, as Selective-Context ranks them.
-
-    Li et al., "Compressing Context to Enhance Inference Efficiency of Large Language Models" (EMNLP
-    2023). The first token has none and counts as the most surprising.
-    """
-    from ctxzip.backends.likelihood import TorchLikelihood
-    from ctxzip.backends.pytorch import Placement
-    from ctxzip.backends.pytorch_lm import CausalModel
-
-    likelihood = TorchLikelihood(CausalModel(str(folder), Placement(dtype="float32")))
-
-    def rank(text: str) -> FloatArray:
-        at, loss = likelihood.read("?", [text]).surprisal(0)
-        start, end = _split(text)
-        # A token begins with the space before its word.
-        word = np.searchsorted(end, at, side="right")
-        inside = word < len(start)
-        total = np.bincount(word[inside], loss[inside], minlength=len(start))
-        count = np.bincount(word[inside], minlength=len(start))
-        return np.where(count > 0, total / np.maximum(count, 1), np.inf)
-
-    return rank
-
-
-def _split(text: str) -> tuple[Any, Any]:
-    return word_segmenter.split(text)
-
-
-def _keep(scorer: MiniScorer, title: str, text: str) -> FloatArray:
-    units = sentences.split(text)
-    request = ScoreRequest((Passage(Document(text, title=title), text, units),), None)
-    start, end = _split(text)
-    unit = np.maximum(np.searchsorted(units.start, start, side="right") - 1, 0)
-    words = Words(start, end, unit, np.zeros(len(start), bool))
-    return scorer.words(request, scorer.units([request])[0], [words])[0]
-
-
-def _idf(text: str, frequency: Counter[str]) -> FloatArray:
-    value = [
-        max(
-            (
-                math.log(frequency[""] / max(1, frequency[w]))
-                for w in _WORD.findall(text[a:b].lower())
-            ),
-            default=-1.0,
-        )
-        for a, b in zip(*_split(text), strict=True)
-    ]
-    return np.array(value)
-
-
-def _stop(text: str) -> FloatArray:
-    common, generator = function_words("en"), np.random.default_rng(0)
-    value = [
-        float(any(w not in common for w in _WORD.findall(text[a:b].lower())))
-        + 0.01 * generator.random()
-        for a, b in zip(*_split(text), strict=True)
-    ]
-    return np.array(value)
-
-
-def _shortened(text: str, value: FloatArray, fraction: float) -> str:
-    start, end = _split(text)
-    chosen = np.sort(np.argsort(-value, kind="stable")[: max(1, int(fraction * len(start)))])
-    return " ".join(text[a:b] for a, b in zip(start[chosen], end[chosen], strict=True))
 
 
 def reliability(data: Path, scorer: MiniScorer, limit: int | None) -> None:
@@ -422,6 +314,9 @@ def main() -> None:
         "--language-model", type=Path, help="folder of a causal one, for surprisal beside keep"
     )
     parser.add_argument("--limit", type=int, help="requests per set")
+    parser.add_argument(
+        "--sets", type=lambda s: s.split(","), default=list(SETS), help="of relevance"
+    )
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     scorer = Remembering.over(load(options.bundle))
@@ -439,7 +334,7 @@ def main() -> None:
             methods[f"off the shelf: {name}"] = Pipeline(name, Signal(original, name))
     parts = options.parts.split(",")
     if "relevance" in parts:
-        relevance(options.data, methods, scorers, options.limit)
+        relevance(options, methods, scorers)
     if "keep" in parts:
         keep(options.data, scorer, options.language_model)
     if "reliability" in parts:

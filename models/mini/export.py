@@ -35,6 +35,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from run import earlier
 from torch import nn
 
 from ctxzip.backends.heads import BackboneConfig, Branch, CrossBranch, Trunk, load_trunk
@@ -171,7 +172,7 @@ def load_networks(backbone: Path, weights: Path, cross: Path | None = None) -> d
 
     Args:
         backbone: folder with ``model.safetensors`` of all-MiniLM-L6-v2.
-        weights: file that ``train.py`` wrote (safetensors).
+        weights: file that ``train.py`` wrote (safetensors), or a bundle.
         cross: file that ``train_cross.py`` wrote; without it there is no cross-encoder.
     """
     from safetensors.torch import load_file
@@ -179,14 +180,14 @@ def load_networks(backbone: Path, weights: Path, cross: Path | None = None) -> d
     config = BackboneConfig()
     trunk = Trunk(config)
     load_trunk(trunk, load_file(backbone / "model.safetensors"))
-    trained = load_file(weights)
+    trained = earlier(weights)
     networks: dict[str, nn.Module] = {
         "trunk": trunk,
         "late": Branch(config),
         "keep": Branch(config, logits=True),
     }
     if cross is not None:
-        trained |= load_file(cross)
+        trained |= earlier(cross)
         networks["cross"] = CrossBranch(config)
     for name, module in networks.items():
         mine = {k.partition(".")[2]: v for k, v in trained.items() if k.startswith(f"{name}.")}
@@ -209,7 +210,7 @@ def main() -> None:
     here = Path(__file__).resolve().parent
     parser.add_argument("--backbone", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
     parser.add_argument(
-        "--weights", type=Path, required=True, help="safetensors written by train.py"
+        "--weights", type=Path, required=True, help="written by train.py, or a bundle"
     )
     parser.add_argument("--cross", type=Path, help="safetensors written by train_cross.py")
     parser.add_argument("--combiner", type=Path, required=True, help="JSON written by combine.py")

@@ -31,6 +31,30 @@ def arguments(description: str | None, minutes: float) -> argparse.ArgumentParse
     return parser
 
 
+def earlier(path: Path) -> dict[str, Tensor]:
+    """Weights to begin with, by network and parameter: of a training run, or of a bundle.
+
+    A bundle's are rounded to 8 bits; only the scale of the loss is not in it.
+
+    Args:
+        path: a file that ``train.py`` or ``train_cross.py`` wrote, or a bundle's folder.
+    """
+    if not path.is_dir():
+        return load_file(path)
+    from ctxzip import bundle
+    from ctxzip.backends.pytorch_mini import weights_of
+
+    found = bundle.read(path)
+    result = {
+        f"{name}.{parameter}": value.contiguous()
+        for name, file in found.networks.items()
+        if name != "trunk"
+        for parameter, value in weights_of(path / file).items()
+    }
+    result["importance.weight"] = torch.tensor([found.manifest["query_importance"]])
+    return result
+
+
 class Run:
     """The loop around a network. Resumes from OUT/state.safetensors where it exists.
 

@@ -8,14 +8,13 @@ A step reads about 4,300 tokens of windows once, without any question, and learn
   evidence units as positives, once by late interaction (the largest cosine of each query token,
   weighted by a learned importance of the token) and once by the cosine of mean states. Units of
   other articles, of the same article and of the same request are the negatives.
-- `keep`: binary cross-entropy per token. 1 in an answer of any question asked about the
-  paragraph; 0.12 for a content word that an evidence sentence shares with its question; 0.09 for
-  a negation; 0.07 for a name or number; else 0. Besides, the weakest token of each answer: an
-  answer survives whole or not at all. On SQuAD (about five questions a paragraph) and, weighted
-  0.4, QED.
+- `keep`: binary cross-entropy per token, targets by ``keep_labels.py``. Besides, the weakest token
+  of each answer: an answer survives whole or not at all. On SQuAD (about five questions a
+  paragraph) and, weighted 0.4, QED.
 
 ``--heads late`` or ``--heads keep`` trains one branch alone, ``--init`` begins with earlier
-weights; the shipped ones were made in such turns (see README.md).
+weights; the shipped ones were made in such turns (see README.md). ``--signals``, ``--surprisal``
+(written by keep_labels.py) and ``--composed`` (by compose.py) are for the comparisons there.
 
 Embeddings and the lower three layers stay those of all-MiniLM-L6-v2: what they know is kept, and
 the forward over them needs no gradient. The exported weights are an exponential moving average.
@@ -32,16 +31,16 @@ import argparse
 import json
 import math
 import random
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import keep_labels
 import numpy as np
 import torch
-from prepare import content, held_out, load
-from run import Run, arguments, draw
+from prepare import held_out, load
+from run import Run, arguments, draw, earlier
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -57,9 +56,6 @@ RATE = {"late": 1.5e-4, "keep": 2.5e-4, "importance": 1e-3}
 SET_WEIGHT = {"squad": 0.3, "qed": 0.35, "hop": 0.35, "long": 0.15}
 LOSS_WEIGHT = {"late": 1.0, "mean": 0.7, "keep": 3.0}
 SCALE = 25.0  # of cosines by late interaction; 20 for mean states, as the base model was trained
-_NAME = re.compile(r"\b(?:[A-Z][\w.-]*|\w*\d[\w.,]*)")
-_NEGATION = re.compile(r"\b(?:not|no|never|none|nor|without|cannot|n't)\b", re.I)
-_WORD = re.compile(r"\w+")
 
 
 @dataclass
@@ -86,59 +82,32 @@ class Batch:
     answers: list[list[tuple[int, int]]] = field(default_factory=list)
 
 
-def keep_targets(
-    text: str, records: list[dict[str, Any]]
-) -> tuple[np.ndarray, list[tuple[int, int]]]:
-    """How much each character is needed, judged by what was asked, and where the answers are."""
-    spans = []
-    target = np.zeros(len(text), np.float32)
-    for match in _NAME.finditer(text):
-        before = text[: match.start()].rstrip()
-        if match.group()[0].isdigit() or (before and before[-1] not in ".!?"):
-            target[match.start() : match.end()] = 0.07
-    for match in _NEGATION.finditer(text):
-        target[match.start() : match.end()] = 0.09
-    for record in records:
-        evidence = record["documents"][0]["evidence"]
-        asked = set(content(record["query"]))
-        for a, b in evidence:
-            for match in _WORD.finditer(text, a, b):
-                if not asked.isdisjoint(content(match.group())):
-                    part = target[match.start() : match.end()]
-                    np.maximum(part, 0.12, out=part)
-        for answer in filter(None, dict.fromkeys(record["answers"])):
-            found = [text.find(answer, a, b) for a, b in evidence] + [text.find(answer)]
-            at = next((i for i in found if i >= 0), -1)
-            if at >= 0:
-                target[at : at + len(answer)] = 1.0
-                spans.append((at, at + len(answer)))
-    return target, spans
-
-
 class Source:
     """Draws batches from the prepared data."""
 
-    def __init__(
-        self, data: Path, groups: Path, tokenizer: Path, seed: int, heads: Sequence[str]
-    ) -> None:
-        self.heads = heads
+    def __init__(self, options: argparse.Namespace, seed: int) -> None:
+        data: Path = options.data
+        self.heads: Sequence[str] = options.heads
+        self.signals: Sequence[str] = options.signals
         self.rng = random.Random(seed)
-        self.tokenize = load_tokenizer(tokenizer)
+        self.tokenize = load_tokenizer(options.backbone / "tokenizer.json")
+        self.surprisal = keep_labels.read(options.surprisal) if options.surprisal else {}
         self.articles: dict[str, dict[str, list[dict[str, Any]]]] = {}
         for record in load(data, "squad_train"):
             document = record["documents"][0]
-            if not held_out(document["title"], "squad"):
+            known = not self.surprisal or document["text"] in self.surprisal
+            if known and not held_out(document["title"], "squad"):
                 texts = self.articles.setdefault(document["title"], {})
                 texts.setdefault(document["text"], []).append(record)
         self.asked: dict[str, list[dict[str, Any]]] = {}
         for record in load(data, "qed_train"):
             self.asked.setdefault(record["documents"][0]["text"], []).append(record)
         self.groups: dict[str, list[dict[str, Any]]] = {}
-        with groups.open(encoding="utf-8") as lines:
-            for line in lines:
-                group = json.loads(line)
-                if not group["hold"] and group["set"] != "squad":
-                    self.groups.setdefault(group["set"], []).append(group)
+        for path in filter(None, (options.groups, options.composed)):
+            with path.open(encoding="utf-8") as lines:
+                for group in map(json.loads, lines):
+                    if not group["hold"] and group["set"] != "squad":
+                        self.groups.setdefault(group["set"], []).append(group)
         self._blocks = self._squad_blocks()
         self._cursors = {name: self._cycle(some) for name, some in self.groups.items()}
 
@@ -180,8 +149,10 @@ class Source:
             self._group(batch, "qed", "qed", 1 if alone else 3)
         if alone:
             return batch
-        names = [name for name in ("2wiki", "hotpotqa", "musique") if name in self.groups]
-        self._group(batch, self.rng.choices(names, [0.66, 0.22, 0.12][: len(names)])[0], "hop", 10)
+        name = self.rng.choices(("2wiki", "hotpotqa", "musique"), (0.66, 0.22, 0.12))[0]
+        self._group(
+            batch, "composed" if "composed" in self.groups and step % 2 else name, "hop", 10
+        )
         if step % 2 == 0:
             self._group(batch, "evidence_inference" if step % 4 else "qmsum", "long", 5)
         return batch
@@ -215,7 +186,11 @@ class Source:
                 overlap = np.minimum(units.end, b) - np.maximum(units.start, a)
                 inside = (overlap >= 0.5 * (units.end - units.start)) | (overlap >= 0.5 * (b - a))
                 batch.positive += [(number, first + int(u)) for u in np.flatnonzero(inside)]
-        target, answers = keep_targets(text, records) if records else (None, [])
+        target: np.ndarray | None = None
+        answers: list[tuple[int, int]] = []
+        known = self.surprisal.get(text)
+        if records and (known or not self.surprisal):
+            target, answers = keep_labels.targets(text, records, self.signals, known)
         for window in windows(Passage(Document(text, title=title), text, units), self.tokenize)[:2]:
             batch.windows.append((window, first))
             ranges = []
@@ -387,7 +362,7 @@ def train(options: argparse.Namespace) -> None:
     trunk.requires_grad_(False).eval().to(device)
     networks = Networks(original).to(device)
     if options.init:
-        networks.load_state_dict(load_file(options.init), strict=False)
+        networks.load_state_dict(earlier(options.init), strict=False)
     optimizer = torch.optim.AdamW(networks.groups(options.rate), lr=0.0, betas=(0.9, 0.98))
     run = Run(
         options.out,
@@ -398,13 +373,7 @@ def train(options: argparse.Namespace) -> None:
         memory=0.99,
         every=100,
     )
-    source = Source(
-        options.data,
-        options.groups,
-        options.backbone / "tokenizer.json",
-        options.seed + run.steps,
-        options.heads,
-    )
+    source = Source(options, options.seed + run.steps)
     while run.goes_on():
         batch = source.batch(run.steps)
         asked = [question(query, source.tokenize)[0] for query in batch.queries]
@@ -420,6 +389,14 @@ def main() -> None:
     parser.add_argument(
         "--heads", type=lambda s: s.split(","), default=["late", "keep"], help="what to train"
     )
+    parser.add_argument(
+        "--signals",
+        type=lambda s: s.split(","),
+        default=keep_labels.SIGNALS,
+        help="what keep learns from; beside the default, surprisal",
+    )
+    parser.add_argument("--surprisal", type=Path, help="keep then learns from its paragraphs alone")
+    parser.add_argument("--composed", type=Path, help="every other multi-hop request is one of it")
     parser.add_argument("--rate", type=float, default=1.0, help="factor of the learning rates")
     options = parser.parse_args()
     train(options)

@@ -35,7 +35,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from prepare import held_out, load
-from run import Run, arguments, draw
+from run import Run, arguments, draw, earlier
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -347,7 +347,7 @@ def train(options: argparse.Namespace) -> None:
     trunk = Trunk(BackboneConfig())
     load_trunk(trunk, load_file(options.backbone / "model.safetensors"))
     reader = Reader(trunk.requires_grad_(False).eval().to(device), device)
-    network = begin(load_file(options.init)).to(device)
+    network = begin(earlier(options.init)).to(device)
     run = Run(
         options.out,
         network,
@@ -381,7 +381,10 @@ def main() -> None:
     """The command."""
     parser = arguments(__doc__, minutes=80.0)
     parser.add_argument(
-        "--init", type=Path, required=True, help="weights of train.py, or of this script"
+        "--init",
+        type=Path,
+        required=True,
+        help="weights of train.py or of this script, or a bundle",
     )
     options = parser.parse_args()
     train(options)
