@@ -411,7 +411,7 @@ def test_another_model_is_refused(checkpoint: Path, folder: Path, tmp_path: Path
     index.save(tmp_path / "other")
     model = AutoModel.from_pretrained(checkpoint)
     with torch.no_grad():
-        model.encoder.layer[1].output.dense.weight.mul_(1.5)
+        model.encoder.layer[1].output.dense.weight.neg_()
     model.save_pretrained(tmp_path / "tuned")
     AutoTokenizer.from_pretrained(checkpoint).save_pretrained(tmp_path / "tuned")
     tuned = SentenceIndex.load(tmp_path / "other", model=str(tmp_path / "tuned"), device="cpu")
