@@ -350,6 +350,8 @@ def _among_units(
     units = passage.units
     absent = np.ones(len(units), bool)
     absent[words.unit] = False
+    if not absent.any():
+        return TextLayout(passage.text, _as_units(words)), selected
     start = np.concatenate([words.start, units.start[absent]])
     end = np.concatenate([words.end, units.end[absent]])
     mask = np.concatenate([selected, np.zeros(int(absent.sum()), bool)])
