@@ -50,7 +50,7 @@ _TRIMMED = 0.1
 _FEW = 8
 # ... if what comes in is worth this share of those that lose words: no sure answer is touched for
 # the sake of a sentence that hardly matters.
-_WORTH = 0.05
+_WORTH = 0.03
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,8 +96,18 @@ def shorten_next(
     candidates: Candidates,
     ceiling: int,
     chosen: Chosen,
+    sums: bool,
 ) -> Asking[Chosen | None]:
     """``chosen`` with words of the units that would have come next.
+
+    Args:
+        prepared: the request.
+        ask: the same as it was scored.
+        scores: of its units.
+        candidates: its units as they compete.
+        ceiling: in tokens.
+        chosen: whole units under the ceiling.
+        sums: scores are probabilities, which add up over units.
 
     Returns:
         None where no further unit is worth shortening.
@@ -106,7 +116,8 @@ def shorten_next(
     order = np.argsort(-candidates.score, kind="stable")
     kept, room = chosen.kept, ceiling - chosen.tokens
     minor = minor_units(candidates, chosen, ceiling)
-    if can.any() and not kept[order[can[order]][0]]:
+    best = order[can[order]][:1]
+    if not kept[best].all() and not (sums and _worth_more(candidates, chosen, best[0], ceiling)):
         # The best one is too long for the ceiling: better its words than whole lesser ones.
         kept, room = candidates.required_by(candidates.forced), ceiling
         order = order[can[order] & ~kept[order]]
@@ -128,6 +139,16 @@ def shorten_next(
     except BudgetError:
         return None
     return finer if finer.kept.any() else None
+
+
+def _worth_more(candidates: Candidates, chosen: Chosen, best: int, ceiling: int) -> bool:
+    """Whether the chosen units together are worth more than the words of the best that would fit.
+
+    The most telling words are kept, so part of a sentence is worth more than its share.
+    """
+    share = min(1.0, ceiling / max(1, int(candidates.cost[best])))
+    kept = candidates.score[chosen.kept & candidates.eligible]
+    return bool(kept.sum() > share**0.5 * candidates.score[best])
 
 
 def minor_units(candidates: Candidates, chosen: Chosen, ceiling: int) -> BoolArray:

@@ -217,7 +217,7 @@ class Pipeline(BatchCompressor):
             if finer is not None:
                 path.append("a few words of each unit left out to let another in")
             elif _wastes(chosen, candidates, ceiling):
-                finer = yield from shorten_next(*more, chosen)
+                finer = yield from shorten_next(*more, chosen, self.scorer.calibrated)
                 if finer is not None:
                     path.append("words of the next best units, in the room that was left")
             chosen = finer if finer is not None else chosen

@@ -281,3 +281,21 @@ def test_a_likely_sentence_is_shortened_rather_than_replaced_by_what_hardly_matt
     assert result[0.6].tokens_after >= room - 3
     assert sure in result[0.02].text
     assert minor in result[0.02].text
+
+
+def test_the_best_sentence_is_shortened_unless_whole_ones_are_together_more_likely():
+    best = (
+        "Wembley Stadium was for nine years the only home of the series and will go on to be one "
+        "of its homes through the end of the decade, beside Twickenham and the Azteca in Mexico."
+    )
+    others = "The series has two parts, London and Mexico. At first all games were held in London."
+    room = resolve("o200k_base").count(best) - 8
+    result = {
+        score: Pipeline("given", Given(0.6, score, score)).compress_many(
+            [Request((Document(f"{best} {others}"),), "Where are the games?", Budget(tokens=room))]
+        )[0]
+        for score in (0.4, 0.1)
+    }
+    assert others in result[0.4].text
+    assert others not in result[0.1].text
+    assert "Wembley" in result[0.1].text
