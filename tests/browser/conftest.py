@@ -70,4 +70,9 @@ def unfold(page):
     would move underneath it, and it would compare letters with the colour of another line.
     """
     page.locator("details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
+    lay_out(page)
+
+
+def lay_out(page):
+    """Lay everything out at once, so that nothing moves between a look and a click."""
     page.add_style_tag(content="* { content-visibility: visible !important }")

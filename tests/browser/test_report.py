@@ -10,7 +10,7 @@ import pytest
 import ctxzip
 from ctxzip import Options
 from ctxzip.report import fragment, html
-from tests.browser.conftest import unfold
+from tests.browser.conftest import lay_out, unfold
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = json.loads((ROOT / "examples" / "sample.json").read_text(encoding="utf-8"))
@@ -119,7 +119,8 @@ def test_it_can_be_printed(open_page, sample):
 
 
 def test_the_text_as_it_is_sent_can_be_copied(open_page, sample):
-    page = open_page(sample)
+    page = open_page(sample, bypass_csp=True)
+    lay_out(page)
     page.locator(".sent summary").click()
     page.locator("#copy").click()
     page.wait_for_function("document.getElementById('copy').textContent !== 'Copy'")
