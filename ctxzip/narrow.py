@@ -115,7 +115,7 @@ def shorten_next(
     can = candidates.eligible & _divisible(prepared)
     order = np.argsort(-candidates.score, kind="stable")
     kept, room = chosen.kept, ceiling - chosen.tokens
-    minor = minor_units(candidates, chosen, ceiling)
+    minor = minor_units(prepared, candidates, chosen, ceiling)
     best = order[can[order]][:1]
     if not kept[best].all() and not (sums and _worth_more(candidates, chosen, best[0], ceiling)):
         # The best one is too long for the ceiling: better its words than whole lesser ones.
@@ -151,16 +151,19 @@ def _worth_more(candidates: Candidates, chosen: Chosen, best: int, ceiling: int)
     return bool(kept.sum() > share**0.5 * candidates.score[best])
 
 
-def minor_units(candidates: Candidates, chosen: Chosen, ceiling: int) -> BoolArray:
+def minor_units(
+    prepared: Prepared, candidates: Candidates, chosen: Chosen, ceiling: int
+) -> BoolArray:
     """Chosen units that matter so little that words of one left out are worth more, bool, (n,).
 
     A sentence that hardly matters is no reason to leave out a likely one that is somewhat longer
-    than the room; none where even without them too little of that one would fit.
+    than the room; none where even without them too little of that one would fit, and none where
+    every document has its share.
     """
     none = np.zeros(len(chosen.kept), bool)
     out = candidates.eligible & ~chosen.kept
     best = int(np.where(out, candidates.score, -np.inf).argmax()) if len(out) else 0
-    if not out.any() or candidates.score[best] <= 0:
+    if prepared.options.min_per_document or not out.any() or candidates.score[best] <= 0:
         return none
     minor = chosen.kept & candidates.eligible & ~candidates.forced
     minor &= candidates.score < _WORTH * candidates.score[best]

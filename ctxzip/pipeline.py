@@ -216,7 +216,7 @@ class Pipeline(BatchCompressor):
             finer = (yield from trim_chosen(*more, chosen)) if ask.query else None
             if finer is not None:
                 path.append("a few words of each unit left out to let another in")
-            elif _wastes(chosen, candidates, ceiling):
+            elif _wastes(prepared, chosen, candidates, ceiling):
                 finer = yield from shorten_next(*more, chosen, self.scorer.calibrated)
                 if finer is not None:
                     path.append("words of the next best units, in the room that was left")
@@ -243,14 +243,14 @@ def _empty(chosen: Chosen) -> bool:
     return not chosen.kept.any()
 
 
-def _wastes(chosen: Chosen, candidates: Candidates, ceiling: int) -> bool:
+def _wastes(prepared: Prepared, chosen: Chosen, candidates: Candidates, ceiling: int) -> bool:
     """Whether whole units use the ceiling badly.
 
     Much is left over, what hardly matters took the room of a likely one, or the best did not fit.
     """
     if ceiling - chosen.tokens > max(4, 0.12 * ceiling):
         return True
-    if minor_units(candidates, chosen, ceiling).any():
+    if minor_units(prepared, candidates, chosen, ceiling).any():
         return True
     best = np.where(candidates.eligible, candidates.score, -np.inf)
     return len(best) > 0 and not chosen.kept[int(best.argmax())]

@@ -281,6 +281,11 @@ def test_a_likely_sentence_is_shortened_rather_than_replaced_by_what_hardly_matt
     assert result[0.6].tokens_after >= room - 3
     assert sure in result[0.02].text
     assert minor in result[0.02].text
+    every = Pipeline("given", Given(0.7, 0.6, 0.01), Options(min_per_document=2))
+    request = Request(
+        (Document(f"{sure} {likely} {minor}"),), "Which religion?", Budget(tokens=room)
+    )
+    assert minor in every.compress_many([request])[0].text
 
 
 def test_the_best_sentence_is_shortened_unless_whole_ones_are_together_more_likely():
