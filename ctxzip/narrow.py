@@ -7,38 +7,19 @@ the middle of a unit's protected words do some yield, and the result says so.
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass, replace
-from typing import TypeAlias, TypeVar
+from dataclasses import replace
 
 import numpy as np
 
-from ctxzip import protect
-from ctxzip.choose import Chosen, count, spans_of
+from ctxzip.choose import Chosen, count
 from ctxzip.errors import BudgetError
 from ctxzip.prepare import Prepared
-from ctxzip.render import TextLayout
-from ctxzip.score.base import ScoreRequest, UnitScores, WordRequest
-from ctxzip.segment import words as word_segmenter
+from ctxzip.score.base import ScoreRequest, UnitScores
 from ctxzip.select import Candidates, fit, greedy, prefix
-from ctxzip.units import (
-    BoolArray,
-    FloatArray,
-    IntArray,
-    Kind,
-    Passage,
-    Units,
-    Words,
-    overlapping,
-    split_like,
-)
+from ctxzip.table import Asking, Table, spans_in, table_of
+from ctxzip.units import BoolArray, Kind
 
-__all__ = ["Asking", "choose_words", "shorten_next", "trim_chosen"]
-
-T = TypeVar("T")
-# A computation that asks for the scores of words and waits for them, so that those of several
-# requests can be read in common batches.
-Asking: TypeAlias = Generator[WordRequest, list[FloatArray], T]
+__all__ = ["Asking", "choose_words", "minor_units", "shorten_next", "trim_chosen"]
 
 _DIVISIBLE = (Kind.SENTENCE, Kind.HEADING, Kind.ITEM)
 # A unit shortened to less than this fraction is rarely worth reading.
@@ -51,23 +32,6 @@ _FEW = 8
 # ... if what comes in is worth this share of those that lose words: no sure answer is touched for
 # the sake of a sentence that hardly matters.
 _WORTH = 0.03
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Table:
-    """The words of one request, side by side.
-
-    Attributes:
-        passages: the words of each passage, whole units among them.
-        unit: unit of each word, counted over all passages, int64, shape (w,).
-        soft: bool, shape (w,).
-        candidates: the same words as they compete.
-    """
-
-    passages: tuple[Words, ...]
-    unit: IntArray
-    soft: BoolArray
-    candidates: Candidates
 
 
 def choose_words(
@@ -85,7 +49,7 @@ def choose_words(
     none = np.zeros(len(candidates.score), bool)
     divided = (candidates.eligible | candidates.forced) & _divisible(prepared)
     whole = candidates.required_by((candidates.eligible | candidates.forced) & ~divided)
-    table = yield from _table(prepared, ask, scores, candidates, divided, whole, none)
+    table = yield from table_of(prepared, ask, scores, candidates, divided, whole, none)
     return _fit(prepared, table, ceiling, len(none))
 
 
@@ -133,7 +97,7 @@ def shorten_next(
     upto = int(np.searchsorted(np.cumsum(candidates.cost[order]) * _LEAST_SHARE, room)) or 1
     divided = np.zeros(len(can), bool)
     divided[order[:upto]] = True
-    table = yield from _table(prepared, ask, scores, candidates, divided, kept, kept)
+    table = yield from table_of(prepared, ask, scores, candidates, divided, kept, kept)
     try:
         finer = _fit(prepared, table, ceiling, len(can))
     except BudgetError:
@@ -193,7 +157,9 @@ def trim_chosen(
     if not reach[best] or not (reach & ~chosen.kept).any() or not divided.any():
         return None  # a best unit that is far too long is shortened further than this
     whole = reach & ~divided
-    table = yield from _table(prepared, ask, scores, candidates, divided, whole, candidates.forced)
+    table = yield from table_of(
+        prepared, ask, scores, candidates, divided, whole, candidates.forced
+    )
     spare = _spare(prepared, table)
     words = table.candidates
     core = np.bincount(table.unit, np.where(spare, 0, words.cost), len(reach)).astype(np.int64)
@@ -212,7 +178,7 @@ def trim_chosen(
 
     fitted = fit(
         choose,
-        lambda selected: count(prepared, _spans(prepared, table, selected)),
+        lambda selected: count(prepared, spans_in(prepared, table, selected)),
         ceiling,
         slack=max(1, ceiling // 100),
         most=int(words.cost.sum() + words.opening.sum()),
@@ -229,10 +195,10 @@ def trim_chosen(
     gained, at_risk = kept & ~chosen.kept, kept & shortened
     if candidates.score[gained].sum() < _WORTH * candidates.score[at_risk].sum():
         return None
-    return Chosen(_spans(prepared, table, fitted.selected), kept, fitted.tokens)
+    return Chosen(spans_in(prepared, table, fitted.selected), kept, fitted.tokens)
 
 
-def _spare(prepared: Prepared, table: _Table) -> BoolArray:
+def _spare(prepared: Prepared, table: Table) -> BoolArray:
     """The least needed words of each divided unit, bool, shape (w,); never protected ones."""
     words = table.candidates
     free = np.array(
@@ -260,131 +226,7 @@ def _divisible(prepared: Prepared) -> BoolArray:
     return np.isin(kinds, _DIVISIBLE)
 
 
-def _table(
-    prepared: Prepared,
-    ask: ScoreRequest,
-    scores: UnitScores,
-    units: Candidates,
-    divided: BoolArray,
-    whole: BoolArray,
-    forced: BoolArray,
-) -> Asking[_Table]:
-    """Words of the ``divided`` units and the ``whole`` ones as they stand; others are out."""
-    first = np.cumsum([0, *(len(p.units) for p in prepared.passages)]).tolist()
-    parts = [
-        _words(p.text, p.units, divided[a:b], whole[a:b])
-        for p, a, b in zip(prepared.passages, first[:-1], first[1:], strict=True)
-    ]
-    value = yield WordRequest(ask, scores, tuple(parts))
-    unit = np.concatenate([w.unit + a for w, a in zip(parts, first[:-1], strict=True)])
-    group = np.repeat(np.arange(len(parts)), [len(w) for w in parts])
-    is_whole = np.concatenate([w.whole for w in parts])
-    hard = [overlapping(_as_units(w), h) for w, h in zip(parts, prepared.hard, strict=True)]
-    soft = np.zeros(len(unit), bool)
-    score = np.concatenate(value)
-    if prepared.options.protect_soft:
-        soft = np.concatenate(
-            [
-                overlapping(_as_units(w), protect.soft(p.text)) if len(w) else np.zeros(0, bool)
-                for w, p in zip(parts, prepared.passages, strict=True)
-            ]
-        )
-        score = _raise_soft(score, unit, soft & ~is_whole)
-    at = np.full(len(divided) + 1, -1)
-    at[unit[is_whole]] = np.flatnonzero(is_whole)
-    needs = units.requires[unit]
-    costs = [
-        prepared.cost(i, _leads(w), w.end) if len(w) else np.zeros(0, np.int64)
-        for i, w in enumerate(parts)
-    ]
-    return _Table(
-        passages=tuple(parts),
-        unit=unit,
-        soft=soft,
-        candidates=Candidates(
-            score=score,
-            cost=np.concatenate(costs),
-            forced=np.concatenate(hard) | (forced[unit] & is_whole),
-            group=group,
-            requires=np.where((needs >= 0) & is_whole, at[needs], -1),
-            opening=units.opening,
-            eligible=units.eligible[unit],
-        ),
-    )
-
-
-def _raise_soft(score: FloatArray, unit: IntArray, soft: BoolArray) -> FloatArray:
-    """Lift soft words just above the best word of their unit."""
-    if not soft.any():
-        return score
-    best = np.full(int(unit.max()) + 1, -np.inf)
-    np.maximum.at(best, unit, score)
-    step = 1e-9 * max(1.0, float(np.abs(score).max()))
-    return np.where(soft, best[unit] + step, score)
-
-
-def _words(text: str, units: Units, divided: BoolArray, whole: BoolArray) -> Words:
-    """Words of the divided units and one entry for each whole one, in source order."""
-    these = np.flatnonzero(divided)
-    start, end, owner = word_segmenter.split_within(text, units.start[these], units.end[these])
-    unit = these[owner]
-    alone = np.flatnonzero(whole)
-    flag = np.repeat([False, True], [len(unit), len(alone)])
-    start = np.concatenate([start, units.start[alone]])
-    end = np.concatenate([end, units.end[alone]])
-    unit = np.concatenate([unit, alone])
-    order = np.argsort(start, kind="stable")
-    return Words(start[order], end[order], unit[order], flag[order])
-
-
-def _as_units(words: Words) -> Units:
-    zero = np.zeros(len(words), np.int64)
-    return Units(words.start, words.end, zero, zero - 1)
-
-
-def _leads(words: Words) -> IntArray:
-    """Where the whitespace before each word begins, as far as it will be kept."""
-    before = np.concatenate([[0], words.end[:-1]])
-    far = np.concatenate([[words.unit[0] > 0], np.diff(words.unit) > 1])
-    return np.where(far, np.maximum(words.start - 1, 0), before)
-
-
-def _spans(prepared: Prepared, table: _Table, selected: BoolArray) -> list[IntArray]:
-    result = []
-    parts = split_like(selected, table.passages)
-    for i, (words, part) in enumerate(zip(table.passages, parts, strict=True)):
-        layout = prepared.layouts[i]
-        if isinstance(layout, TextLayout):
-            finer, mask = _among_units(prepared.passages[i], words, part)
-            result.append(spans_of(prepared, i, finer, mask))
-        else:  # a JSON document: its members stand whole
-            members = np.zeros(len(layout.units), bool)
-            members[words.unit[part]] = True
-            result.append(spans_of(prepared, i, layout, members))
-    return result
-
-
-def _among_units(
-    passage: Passage, words: Words, selected: BoolArray
-) -> tuple[TextLayout, BoolArray]:
-    """A layout of the words and of the units of which none is on the table, and the selection.
-
-    Without those units, what stands between two words would not only be whitespace.
-    """
-    units = passage.units
-    absent = np.ones(len(units), bool)
-    absent[words.unit] = False
-    if not absent.any():
-        return TextLayout(passage.text, _as_units(words)), selected
-    start = np.concatenate([words.start, units.start[absent]])
-    end = np.concatenate([words.end, units.end[absent]])
-    mask = np.concatenate([selected, np.zeros(int(absent.sum()), bool)])
-    order = np.argsort(start, kind="stable")
-    zero = np.zeros(len(order), np.int64)
-    return TextLayout(passage.text, Units(start[order], end[order], zero, zero - 1)), mask[order]
-
-
-def _untorn(table: _Table, budget: int, minimum: int) -> BoolArray:
+def _untorn(table: Table, budget: int, minimum: int) -> BoolArray:
     """The best words under a budget, without units whose soft-protected words do not all fit.
 
     Only the unit in whose middle the budget ends can be torn; its room goes to the next ones.
@@ -400,26 +242,26 @@ def _untorn(table: _Table, budget: int, minimum: int) -> BoolArray:
     return selected if selected.any() else first
 
 
-def _partly(table: _Table, selected: BoolArray) -> BoolArray:
+def _partly(table: Table, selected: BoolArray) -> BoolArray:
     """Words of units of which anything is selected, bool, shape (w,)."""
     kept = np.zeros(int(table.unit.max()) + 1 if len(table.unit) else 0, bool)
     kept[table.unit[selected]] = True
     return kept[table.unit]
 
 
-def _fit(prepared: Prepared, table: _Table, ceiling: int, n_units: int) -> Chosen:
+def _fit(prepared: Prepared, table: Table, ceiling: int, n_units: int) -> Chosen:
     """Fill the ceiling with words; BudgetError where the forced ones alone exceed it."""
     some = table.candidates
     fitted = fit(
         lambda budget: _untorn(table, budget, prepared.options.min_per_document),
-        lambda selected: count(prepared, _spans(prepared, table, selected)),
+        lambda selected: count(prepared, spans_in(prepared, table, selected)),
         ceiling,
         slack=max(0, ceiling // 100),
         most=int(some.cost.sum() + some.opening.sum()),
     )
     if fitted is None:
         forced = some.required_by(some.forced)
-        needed = count(prepared, _spans(prepared, table, forced))
+        needed = count(prepared, spans_in(prepared, table, forced))
         raise BudgetError(
             f"The hard-protected text alone takes {needed} tokens; the ceiling is {ceiling}.",
             needed=needed,
@@ -435,4 +277,4 @@ def _fit(prepared: Prepared, table: _Table, ceiling: int, n_units: int) -> Chose
             f"the ceiling was too tight for {int(torn.sum())} soft-protected words "
             "(numbers, negations, ids) in sentences that are partly kept",
         )
-    return Chosen(_spans(prepared, table, fitted.selected), kept, fitted.tokens, notes)
+    return Chosen(spans_in(prepared, table, fitted.selected), kept, fitted.tokens, notes)
