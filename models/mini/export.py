@@ -173,7 +173,7 @@ def load_networks(backbone: Path, weights: Path, cross: Path | None = None) -> d
     Args:
         backbone: folder with ``model.safetensors`` of all-MiniLM-L6-v2.
         weights: file that ``train.py`` wrote (safetensors), or a bundle.
-        cross: file that ``train_cross.py`` wrote; without it there is no cross-encoder.
+        cross: file that ``train_cross.py`` wrote, or a bundle; without it there is no cross-encoder.
     """
     from safetensors.torch import load_file
 
@@ -187,7 +187,7 @@ def load_networks(backbone: Path, weights: Path, cross: Path | None = None) -> d
         "keep": Branch(config, logits=True),
     }
     if cross is not None:
-        trained |= earlier(cross)
+        trained |= {k: v for k, v in earlier(cross).items() if k.startswith("cross.")}
         networks["cross"] = CrossBranch(config)
     for name, module in networks.items():
         mine = {k.partition(".")[2]: v for k, v in trained.items() if k.startswith(f"{name}.")}
