@@ -173,7 +173,7 @@ def load_networks(backbone: Path, weights: Path, cross: Path | None = None) -> d
     Args:
         backbone: folder with ``model.safetensors`` of all-MiniLM-L6-v2.
         weights: file that ``train.py`` wrote (safetensors), or a bundle.
-        cross: file that ``train_cross.py`` wrote, or a bundle; without it there is no cross-encoder.
+        cross: file that ``train_cross.py`` wrote, or a bundle; without it no cross-encoder.
     """
     from safetensors.torch import load_file
 
