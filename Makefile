@@ -60,7 +60,7 @@ bench-index: $(DEV)
 bench-nodes: $(DEV)
 	$(BIN)/python integrations/benchmark.py
 
-# DATA is a folder in the format that ctxzip/evaluate.py describes.
+# DATA is a folder in the format that ctxzip/evaluate/records.py describes.
 DATA ?= ../shared/data
 evaluate: $(DEV)
 	$(BIN)/python -m ctxzip.evaluate --data $(DATA)

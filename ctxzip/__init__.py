@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from ctxzip.errors import BudgetError, CtxzipError, InputError, MissingExtraError, ModelError
+from ctxzip.kit import moved
 from ctxzip.types import (
     Budget,
     CompressedDocument,
@@ -28,54 +29,63 @@ from ctxzip.types import (
 
 if TYPE_CHECKING:
     from ctxzip import report as report
-    from ctxzip.api import acompress as acompress
-    from ctxzip.api import compress as compress
-    from ctxzip.api import compress_many as compress_many
-    from ctxzip.chat import Chat as Chat
+    from ctxzip.api.calls import acompress as acompress
+    from ctxzip.api.calls import compress as compress
+    from ctxzip.api.calls import compress_many as compress_many
+    from ctxzip.api.events import CompressionEvent as CompressionEvent
+    from ctxzip.api.guard import CompressionTimeoutError as CompressionTimeoutError
+    from ctxzip.api.guard import Guard as Guard
+    from ctxzip.api.labels import word_labels as word_labels
+    from ctxzip.api.messages import MessagesCompression as MessagesCompression
+    from ctxzip.api.messages import compress_messages as compress_messages
+    from ctxzip.api.source_files import Files as Files
+    from ctxzip.api.source_files import read_files as read_files
+    from ctxzip.backends.chat import Chat as Chat
     from ctxzip.code.settings import LongCodeZip as LongCodeZip
     from ctxzip.compressors import CompressorInfo as CompressorInfo
     from ctxzip.compressors import list_compressors as list_compressors
     from ctxzip.compressors import load as load
-    from ctxzip.events import CompressionEvent as CompressionEvent
-    from ctxzip.guard import CompressionTimeoutError as CompressionTimeoutError
-    from ctxzip.guard import Guard as Guard
+    from ctxzip.compressors.rewriting.writers import Abstractive as Abstractive
     from ctxzip.index import SentenceIndex as SentenceIndex
-    from ctxzip.inputs import Files as Files
-    from ctxzip.inputs import read_files as read_files
-    from ctxzip.labels import word_labels as word_labels
-    from ctxzip.messages import MessagesCompression as MessagesCompression
-    from ctxzip.messages import compress_messages as compress_messages
-    from ctxzip.rewrite import Abstractive as Abstractive
     from ctxzip.score.classifier import LLMLingua2 as LLMLingua2
     from ctxzip.score.embedding import Recomp as Recomp
     from ctxzip.score.likelihood import Exit as Exit
-    from ctxzip.score.mini import Mini as Mini
+    from ctxzip.score.mini.scorer import Mini as Mini
 
 __version__ = "0.1.0"
 
+
+def _display(result: Compression) -> str:
+    shown: str = importlib.import_module("ctxzip.report").fragment(result)
+    return shown
+
+
+Compression._display = _display
+moved.install()
+
 _LAZY = {
-    "Abstractive": "ctxzip.rewrite",
-    "Chat": "ctxzip.chat",
-    "CompressionEvent": "ctxzip.events",
-    "CompressionTimeoutError": "ctxzip.guard",
+    "Abstractive": "ctxzip.compressors.rewriting.writers",
+    "Chat": "ctxzip.backends.chat",
+    "CompressionEvent": "ctxzip.api.events",
+    "CompressionTimeoutError": "ctxzip.api.guard",
     "CompressorInfo": "ctxzip.compressors",
     "Exit": "ctxzip.score.likelihood",
-    "Files": "ctxzip.inputs",
-    "Guard": "ctxzip.guard",
+    "Files": "ctxzip.api.source_files",
+    "Guard": "ctxzip.api.guard",
     "LLMLingua2": "ctxzip.score.classifier",
-    "MessagesCompression": "ctxzip.messages",
+    "MessagesCompression": "ctxzip.api.messages",
     "LongCodeZip": "ctxzip.code.settings",
-    "Mini": "ctxzip.score.mini",
+    "Mini": "ctxzip.score.mini.scorer",
     "Recomp": "ctxzip.score.embedding",
     "SentenceIndex": "ctxzip.index",
-    "acompress": "ctxzip.api",
-    "compress": "ctxzip.api",
-    "compress_many": "ctxzip.api",
-    "compress_messages": "ctxzip.messages",
+    "acompress": "ctxzip.api.calls",
+    "compress": "ctxzip.api.calls",
+    "compress_many": "ctxzip.api.calls",
+    "compress_messages": "ctxzip.api.messages",
     "list_compressors": "ctxzip.compressors",
     "load": "ctxzip.compressors",
-    "read_files": "ctxzip.inputs",
-    "word_labels": "ctxzip.labels",
+    "read_files": "ctxzip.api.source_files",
+    "word_labels": "ctxzip.api.labels",
 }
 
 __all__ = [

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import ctxzip
-from ctxzip import index_cli
 from ctxzip.corpus import cli as corpus_cli
+from ctxzip.corpus import index as index_cli
 from ctxzip.errors import CtxzipError, InputError
 from ctxzip.evaluate import command as eval_command
 from ctxzip.serve import command as serve_cli
@@ -182,7 +182,7 @@ def _add_export(commands: Any) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from ctxzip.export import export
+    from ctxzip.compressors.export import export
 
     done = export(arguments.model, arguments.head, Path(arguments.output), int8=arguments.int8)
     agreement = {
@@ -257,7 +257,7 @@ def _shown(result: ctxzip.Compression, output: str | None) -> str:
 
 def _documents(arguments: argparse.Namespace) -> tuple[list[ctxzip.Document], list[str]]:
     """What is to be compressed, and a line about everything that was left out."""
-    from ctxzip.inputs import decoded
+    from ctxzip.api.source_files import decoded
 
     documents, skipped = [], []
     paths = [name for name in arguments.files if name != "-"]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import numbers
 import re
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 from ctxzip.errors import InputError
 
@@ -330,14 +329,16 @@ class Compression:
         default_factory=lambda: MappingProxyType({}), compare=False, hash=False
     )
 
+    # Set by the package: the vocabulary knows nothing of what is built on it.
+    _display: ClassVar[Callable[[Compression], str] | None] = None
+
     def __str__(self) -> str:
         return self.text
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> str | None:
         """What notebooks show: kept, dropped and protected text."""
-        # Looked up at run time: the vocabulary knows nothing of what is built on it.
-        shown: str = importlib.import_module("ctxzip.report").fragment(self)
-        return shown
+        show = type(self)._display
+        return show(self) if show is not None else None
 
     @property
     def ratio(self) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import ctxzip
-from ctxzip import tokens
+from ctxzip.text import tokens
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))

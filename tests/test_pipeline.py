@@ -11,7 +11,7 @@ from ctxzip import Budget, Document, Options, Request
 from ctxzip.pipeline import Pipeline
 from ctxzip.score.base import UnitScores
 from ctxzip.score.lexical import LexicalScorer
-from ctxzip.tokens import resolve
+from ctxzip.text.tokens import resolve
 
 SAMPLE = json.loads(
     (Path(__file__).parents[1] / "examples" / "sample.json").read_text(encoding="utf-8")
@@ -86,7 +86,7 @@ def test_sentences_that_differ_in_a_number_or_a_negation_are_no_duplicates():
     d = "The pump on the upper deck shall not be started by hand when the alarm sounds twice."
     from ctxzip.score.lexical import LexicalScorer, ScoreRequest
     from ctxzip.segment.sentences import split
-    from ctxzip.units import Passage
+    from ctxzip.text.units import Passage
 
     passages = tuple(Passage(Document(t), t, split(t)) for t in (a, b, c, d))
     scores = LexicalScorer().units([ScoreRequest(passages, None)])[0].units

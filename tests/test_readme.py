@@ -34,7 +34,7 @@ def test_coming_from_langchain():
     documents = [
         Document(text * 3, id=str(i), metadata={"page": i}) for i, text in enumerate(CONTEXTS)
     ]
-    count = ctxzip.tokens.resolve("o200k_base").count
+    count = ctxzip.text.tokens.resolve("o200k_base").count
     assert count("\n\n".join(d.page_content for d in documents)) > 300
     result = space["compressor"].compress_documents(documents, "When was the pump installed?")  # type: ignore[attr-defined]
     assert 0 < count("\n\n".join(d.page_content for d in result)) <= 300
@@ -57,6 +57,6 @@ def test_coming_from_llmlingua(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(ctxzip, "load", tiny)
     space: dict[str, object] = {"contexts": CONTEXTS}
     exec(after("Coming from LLMLingua"), space)
-    count = ctxzip.tokens.resolve("o200k_base").count
+    count = ctxzip.text.tokens.resolve("o200k_base").count
     whole = count("\n\n".join(CONTEXTS))
     assert 0.25 * whole < count(str(space["text"])) <= 0.33 * whole

@@ -5,18 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from ctxzip.errors import ModelError
-from ctxzip.units import IntArray
+from ctxzip.kit.arrays import Float32Array, IntArray
 
 if TYPE_CHECKING:
     import tokenizers
 
-__all__ = ["Encoded", "Encoder", "FloatStates", "Frame", "Text", "batches", "frame_of", "tokenize"]
+__all__ = [
+    "CrossReading",
+    "Encoded",
+    "Encoder",
+    "FloatStates",
+    "Frame",
+    "Text",
+    "batches",
+    "frame_of",
+    "tokenize",
+]
 
 FloatStates: TypeAlias = npt.NDArray[np.float32]
 
@@ -175,3 +185,19 @@ def batches(
         step = max(1, most // size)
         for at in range(0, len(members), step):
             yield members[at : at + step], size
+
+
+class CrossReading(NamedTuple):
+    """What the cross-encoder says of a window of L tokens and a query of Q, all float32.
+
+    Attributes:
+        relevance: logit of each token, shape (L,).
+        answer: logit that it belongs to an answer, shape (L,).
+        similar: its weighted similarity with each query token, shape (L, Q).
+        window: logit of the window.
+    """
+
+    relevance: Float32Array
+    answer: Float32Array
+    similar: Float32Array
+    window: float

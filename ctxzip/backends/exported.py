@@ -17,7 +17,7 @@ import numpy as np
 
 from ctxzip.backends.encoder import Encoded, FloatStates, Frame, batches, plain
 from ctxzip.errors import ModelError
-from ctxzip.units import IntArray
+from ctxzip.kit.arrays import IntArray
 
 __all__ = ["FORMAT", "MANIFEST", "ExportedEncoder", "is_exported", "read_manifest"]
 

@@ -14,36 +14,20 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ctxzip.backends.encoder import CrossReading
 from ctxzip.errors import ModelError
+from ctxzip.kit.arrays import Float32Array, IntArray
 
-__all__ = ["CrossReading", "OnnxEncoder"]
+__all__ = ["OnnxEncoder"]
 
-Float32Array = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
 
 BATCH_TOKENS = 512  # what a core's caches hold: a third faster than 4096
 CACHE_BYTES = 256 * 2**20
-
-
-class CrossReading(NamedTuple):
-    """What the cross-encoder says of a window of L tokens and a query of Q, all float32.
-
-    Attributes:
-        relevance: logit of each token, shape (L,).
-        answer: logit that it belongs to an answer, shape (L,).
-        similar: its weighted similarity with each query token, shape (L, Q).
-        window: logit of the window.
-    """
-
-    relevance: Float32Array
-    answer: Float32Array
-    similar: Float32Array
-    window: float
 
 
 class _Cache:

@@ -17,16 +17,16 @@ from time import perf_counter
 
 import numpy as np
 
-from ctxzip.assemble import identity
-from ctxzip.base import DEFAULT_RATIO, BatchCompressor
 from ctxzip.code.job import Job
-from ctxzip.code.plan import Planner
-from ctxzip.code.reference import Reference
+from ctxzip.code.published import Reference
 from ctxzip.code.result import Outcome, result_of
+from ctxzip.code.score.base import CodeScorer, CodeText
+from ctxzip.code.score.perplexity import PerplexityCode
+from ctxzip.code.select.plan import Planner
 from ctxzip.code.settings import LongCodeZip
 from ctxzip.errors import InputError
-from ctxzip.score.code import CodeScorer, CodeText
-from ctxzip.score.perplexity import PerplexityCode
+from ctxzip.kit.batch import DEFAULT_RATIO, BatchCompressor
+from ctxzip.render.result import identity
 from ctxzip.types import Compression, Options, Request
 
 __all__ = ["CodeCompressor"]

@@ -8,22 +8,22 @@ from pathlib import PurePath
 
 import numpy as np
 
-from ctxzip.code.compat import kept_lines, pieces_of
-from ctxzip.code.items import Item, items_of, units_of
-from ctxzip.code.plan import Source
-from ctxzip.code.reference import Verdict
+from ctxzip.code.published import Verdict
+from ctxzip.code.published_lines import kept_lines, pieces_of
 from ctxzip.code.render import Piece, Plan, render
 from ctxzip.code.result import Outcome
+from ctxzip.code.score.base import CodeText
+from ctxzip.code.segment import detect, parse
+from ctxzip.code.segment.grammar import Language
+from ctxzip.code.segment.tree import CodeTree
+from ctxzip.code.select.items import Item, items_of, units_of
+from ctxzip.code.select.plan import Source
 from ctxzip.errors import BudgetError
-from ctxzip.prepare import Prepared, prepare
-from ctxzip.render import Layout, TextLayout
-from ctxzip.render import pieces as slices
-from ctxzip.score.code import CodeText
-from ctxzip.segment import code, detect
-from ctxzip.segment.codetree import CodeTree
-from ctxzip.segment.grammar import Language
+from ctxzip.kit.arrays import FloatArray, IntArray
+from ctxzip.segment.layout import Layout, TextLayout
+from ctxzip.segment.prepare import Prepared, prepare
+from ctxzip.text.spans import pieces as slices
 from ctxzip.types import Options, Request
-from ctxzip.units import FloatArray, IntArray
 
 __all__ = ["Job"]
 
@@ -138,7 +138,7 @@ class Job:
             text = "".join(piece.text for piece in some)
             if tree.nodes[0].kind in ("text", "fence"):
                 continue
-            if code.errors(text, language) > code.errors(tree.text, language):
+            if parse.errors(text, language) > parse.errors(tree.text, language):
                 found.add(d)
         return found
 
@@ -187,10 +187,10 @@ class Job:
 def _segmented(text: str, path: str | None) -> CodeTree:
     found = detect.detect(text, path)
     if isinstance(found, Language):
-        return code.segment(text, found)
+        return parse.segment(text, found)
     if found is None and detect.fences(text):
-        return code.segment_fenced(text)
-    return code.segment(text, None)
+        return parse.segment_fenced(text)
+    return parse.segment(text, None)
 
 
 def _lines_of(tree: CodeTree, spans: IntArray) -> frozenset[int]:

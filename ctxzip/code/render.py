@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ctxzip.segment.codetree import CodeTree
+from ctxzip.code.segment.tree import CodeTree
 
 __all__ = ["Piece", "Plan", "render"]
 

@@ -8,12 +8,14 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ctxzip.assemble import original_units
 from ctxzip.code.render import Piece
-from ctxzip.prepare import Prepared
-from ctxzip.protect import unmap
+from ctxzip.kit.arrays import FloatArray
+from ctxzip.render.result import original_units
+from ctxzip.segment.prepare import Prepared
+from ctxzip.text.protect import unmap
+from ctxzip.text.spans import overlapping
+from ctxzip.text.units import ScoredUnits
 from ctxzip.types import CompressedDocument, Compression, Segment, Span
-from ctxzip.units import FloatArray, ScoredUnits, overlapping
 
 __all__ = ["Outcome", "result_of"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ctxzip.chat import Chat
+from ctxzip.backends.chat import Chat
 from ctxzip.errors import InputError
 
 __all__ = ["LongCodeZip"]

@@ -209,13 +209,13 @@ def _add_prune(commands: Any) -> None:
 
 
 def _stats(arguments: argparse.Namespace) -> int:
-    from ctxzip.corpus import survey
+    from ctxzip.corpus.show import survey
 
     return survey.stats(arguments)
 
 
 def _prune(arguments: argparse.Namespace) -> int:
-    from ctxzip.corpus import survey
+    from ctxzip.corpus.show import survey
 
     return survey.prune(arguments)
 

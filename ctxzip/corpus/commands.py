@@ -13,11 +13,11 @@ from pathlib import Path
 from types import FrameType
 
 from ctxzip.corpus import job
-from ctxzip.corpus.files import Fields
-from ctxzip.corpus.local import LocalEngine, processors
-from ctxzip.corpus.progress import Quiet, clock, for_stream
+from ctxzip.corpus.read.formats import Fields
 from ctxzip.corpus.settings import Resources, Settings
+from ctxzip.corpus.show.progress import Quiet, clock, for_stream
 from ctxzip.corpus.task import Engine
+from ctxzip.corpus.work.local import LocalEngine, processors
 from ctxzip.errors import InputError
 
 __all__ = ["compress"]
@@ -63,7 +63,7 @@ def compress(arguments: argparse.Namespace) -> int:
             stop=stop,
         )
     if arguments.report:
-        from ctxzip.corpus.report import write
+        from ctxzip.corpus.show.summary import write
 
         write(Path(arguments.report), outcome.manifest, outcome.totals, arguments.price)
     if not arguments.quiet:
@@ -91,7 +91,7 @@ def _engine(arguments: argparse.Namespace) -> Engine:
     if arguments.workers is not None and arguments.workers < 1:
         raise InputError(f"--workers {arguments.workers} is less than one.")
     if arguments.engine == "ray":
-        from ctxzip.corpus.cluster import RayEngine
+        from ctxzip.corpus.work.cluster import RayEngine
 
         return RayEngine(
             workers=arguments.workers,

@@ -1,12 +1,13 @@
 """START HERE: a job over a corpus, from the files to the manifest.
 
-    inputs    what was named      → files, grouped into splits          inputs.py
-    read      a split             → shards of records, with keys        files.py, shards.py
-    work      a shard             → its compressed bytes and counts     work.py, cache.py
-    store     bytes, counts       → files, each whole or not there      store.py
+    sources   what was named      → files, grouped into splits          read/sources.py
+    read      a split             → shards of records, with keys        read/formats.py, shards.py
+    work      a shard             → its compressed bytes and counts     work/worker.py, cache.py
+    store     bytes, counts       → files, each whole or not there      work/store.py
 
-An engine runs reading and work: in this process or several (local.py), or on Ray (cluster.py). This
-module compares what is asked with what is done, writes what comes back, and counts.
+An engine runs reading and work: in this process or several (work/local.py), or on Ray
+(work/cluster.py). This module compares what is asked with what is done, writes what comes back, and
+counts.
 """
 
 from __future__ import annotations
@@ -19,18 +20,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ctxzip.corpus import inputs
-from ctxzip.corpus.encode import learn_schema
-from ctxzip.corpus.inputs import Source, Split
-from ctxzip.corpus.local import LocalEngine
-from ctxzip.corpus.progress import Progress, Quiet
-from ctxzip.corpus.reading import Seen
+from ctxzip.corpus.read import sources
+from ctxzip.corpus.read.shards import Seen, name_of
+from ctxzip.corpus.read.sources import Source, Split
 from ctxzip.corpus.settings import Resources, Settings, digest
-from ctxzip.corpus.shards import name_of
-from ctxzip.corpus.store import Store
+from ctxzip.corpus.show.progress import Progress, Quiet
+from ctxzip.corpus.show.totals import Totals
 from ctxzip.corpus.task import Engine, Task
-from ctxzip.corpus.totals import Totals
-from ctxzip.corpus.work import Result
+from ctxzip.corpus.work.encode import learn_schema
+from ctxzip.corpus.work.local import LocalEngine
+from ctxzip.corpus.work.store import Store
+from ctxzip.corpus.work.worker import Result
 from ctxzip.errors import InputError
 
 __all__ = ["Outcome", "compress"]
@@ -88,11 +88,11 @@ def compress(
     """
     begun = time.perf_counter()
     folder = Path(output)
-    sources = inputs.find(given, include=settings.fields.include, exclude=folder)
-    splits = inputs.splits(sources)
+    found = sources.find(given, include=settings.fields.include, exclude=folder)
+    splits = sources.splits(found)
     store = Store(folder, settings.format)
     with store.locked():
-        task = _task(store, sources, splits, settings, resources, incremental)
+        task = _task(store, found, splits, settings, resources, incremental)
         run = _Run(store, task, progress or Quiet(), stop or threading.Event())
         complete = run.through(engine or LocalEngine())
         totals = Totals.of(facts for _, facts in store.checkpoints())

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import ctxzip
-from ctxzip.api import budget_of
+from ctxzip.api.arguments import budget_of
 from ctxzip.compressors import list_compressors, load
-from ctxzip.corpus.files import Fields
+from ctxzip.corpus.read.formats import Fields
 from ctxzip.errors import InputError, ModelError
 from ctxzip.types import Budget, Compressor, Granularity, Options
 
@@ -121,7 +121,7 @@ class Resources:
         """The compressor that the settings name, on these resources."""
         special: object = None
         if settings.compressor in _MINI:
-            from ctxzip.score.mini import Mini
+            from ctxzip.score.mini.scorer import Mini
 
             # Every chunk is read once: memory for earlier ones would be wasted.
             special = Mini(threads=self.threads, cache_bytes=64 * 2**20)
@@ -143,7 +143,7 @@ class Resources:
 def _model_checksum(compressor: str, model: str | None) -> str | None:
     """SHA-256 over the files of the model; None where there is none, or a name of a hub."""
     if model is None and compressor in _MINI:
-        from ctxzip import bundle
+        from ctxzip.backends import bundle
 
         try:
             return _folder_checksum(bundle.find("mini"))

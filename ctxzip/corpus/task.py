@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ctxzip.corpus.inputs import Split
+from ctxzip.corpus.read.sources import Split
 from ctxzip.corpus.settings import Resources, Settings
 
 if TYPE_CHECKING:
-    from ctxzip.corpus.reading import Seen
-    from ctxzip.corpus.work import Result
+    from ctxzip.corpus.read.shards import Seen
+    from ctxzip.corpus.work.worker import Result
 
 __all__ = ["Engine", "Task"]
 

@@ -12,7 +12,7 @@ from ctxzip.evaluate.compare import Method
 from ctxzip.evaluate.metrics import answer_kept, evidence_in_text, evidence_kept
 from ctxzip.evaluate.records import Record
 from ctxzip.evaluate.store import Store, key
-from ctxzip.tokens import TokenCounter
+from ctxzip.text.tokens import TokenCounter
 from ctxzip.types import Budget, Compression, Request, Span
 
 __all__ = [

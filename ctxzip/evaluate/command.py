@@ -149,12 +149,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def measure(arguments: argparse.Namespace, folder: Path) -> tuple[Run, float]:
     """Do what the arguments say; files go into ``folder``."""
-    from ctxzip import tokens
     from ctxzip.evaluate import advice
     from ctxzip.evaluate.cases import compress_all, full_cases
     from ctxzip.evaluate.output import Run
     from ctxzip.evaluate.progress import Progress
     from ctxzip.evaluate.store import Store
+    from ctxzip.text import tokens
 
     started = time.perf_counter()
     ratios = _ratios(arguments.ratios)
@@ -236,8 +236,8 @@ def _prices(text: str) -> Prices:
 
 
 def _arms(arguments: argparse.Namespace) -> list[Arm]:
-    from ctxzip.baselines import BASELINES
     from ctxzip.compressors import load
+    from ctxzip.evaluate.baselines import BASELINES
     from ctxzip.evaluate.cases import Arm
     from ctxzip.evaluate.store import code, files, key
     from ctxzip.types import Options
@@ -257,7 +257,7 @@ def _arms(arguments: argparse.Namespace) -> list[Arm]:
 
 
 def _records(arguments: argparse.Namespace) -> tuple[list[Record], list[str]]:
-    from ctxzip.baselines import SEED, digest
+    from ctxzip.evaluate.baselines import SEED, digest
     from ctxzip.evaluate.records import load_records
     from ctxzip.evaluate.requests import among
 
@@ -283,7 +283,7 @@ def _records(arguments: argparse.Namespace) -> tuple[list[Record], list[str]]:
 
 
 def _reader(arguments: argparse.Namespace) -> Reader | None:
-    from ctxzip.chat import Chat
+    from ctxzip.backends.chat import Chat
     from ctxzip.evaluate.reader import EndpointReader, LocalReader
 
     if arguments.reader_hf is not None:

@@ -18,9 +18,9 @@ from typing import Protocol
 
 import numpy as np
 
-from ctxzip.baselines import BASELINES
 from ctxzip.compressors import load
 from ctxzip.errors import CtxzipError, InputError
+from ctxzip.evaluate.baselines import BASELINES
 from ctxzip.evaluate.metrics import answer_kept, evidence_in_text, evidence_kept
 from ctxzip.evaluate.records import Record, load_records
 from ctxzip.evaluate.requests import build_requests

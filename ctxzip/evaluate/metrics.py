@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from ctxzip.baselines import words
+from ctxzip.evaluate.baselines import words
 
 __all__ = [
     "answer_kept",

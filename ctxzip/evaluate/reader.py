@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from ctxzip.chat import Chat, ChatClient, ChatError
+from ctxzip.backends.chat import Chat, ChatClient, ChatError
 from ctxzip.errors import InputError
 from ctxzip.evaluate.cases import FULL, Case, Progress, full_text
 from ctxzip.evaluate.metrics import exact_match, f1
 from ctxzip.evaluate.records import Record
 from ctxzip.evaluate.store import Store, files, key
-from ctxzip.tokens import TokenCounter
+from ctxzip.text.tokens import TokenCounter
 
 if TYPE_CHECKING:
-    from ctxzip.backends.pytorch_chat import ChatModel
+    from ctxzip.backends.torch.chat import ChatModel
 
 __all__ = ["PROMPT", "EndpointReader", "LocalReader", "Prices", "Reader", "Reply", "read_all"]
 
@@ -160,7 +160,7 @@ class LocalReader:
     """
 
     def __init__(self, name: str, *, device: str = "auto", max_tokens: int = 64) -> None:
-        from ctxzip.backends.pytorch import require
+        from ctxzip.kit.extras import require
 
         require("torch")
         require("transformers")
@@ -172,8 +172,8 @@ class LocalReader:
 
     def read(self, prompts: Sequence[str]) -> Iterator[tuple[int, Reply | Exception]]:
         """See :class:`Reader`. The model is loaded with the first prompt."""
-        from ctxzip.backends.pytorch import Placement
-        from ctxzip.backends.pytorch_chat import ChatModel
+        from ctxzip.backends.torch.chat import ChatModel
+        from ctxzip.backends.torch.loading import Placement
 
         if prompts and self._model is None:
             # Naming a checkpoint is asking for it.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from ctxzip.baselines import SEED, Bm25, digest
+from ctxzip.evaluate.baselines import SEED, Bm25, digest
 from ctxzip.evaluate.records import Record
 from ctxzip.types import Document
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ctxzip.baselines import SEED
 from ctxzip.errors import InputError
-from ctxzip.units import FloatArray
+from ctxzip.evaluate.baselines import SEED
+from ctxzip.kit.arrays import FloatArray
 
 __all__ = ["intervals", "lower_bound", "paired_bootstrap"]
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ctxzip.units import BoolArray, Passage
+from ctxzip.kit.arrays import BoolArray
+from ctxzip.text.units import Passage
 
 __all__ = ["Entries", "key_of"]
 

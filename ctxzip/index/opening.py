@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 from ctxzip.errors import InputError
-from ctxzip.index import files
+from ctxzip.index.folder import stamp as stamp_of
 from ctxzip.index.sentences import SentenceIndex
 
 __all__ = ["opened"]
@@ -31,7 +31,7 @@ def opened(index: SentenceIndex | str | os.PathLike[str]) -> SentenceIndex:
         raise InputError(f"index={index!r} is neither a ctxzip.SentenceIndex nor a folder.")
     folder = Path(index).resolve()
     with _opening:
-        stamp = files.stamp(folder)
+        stamp = stamp_of(folder)
         known = _open.pop(folder, None)
         if known is None or known[0] != stamp:
             known = (stamp, SentenceIndex.load(folder))

@@ -20,14 +20,14 @@ import numpy as np
 from ctxzip.backends.encoder import FloatStates
 from ctxzip.compressors import load, load_embedder
 from ctxzip.errors import InputError, ModelError
-from ctxzip.index import files
 from ctxzip.index.entries import Entries, key_of
+from ctxzip.index.folder import Header, check_target, read, write
 from ctxzip.index.vectors import Vectors, check_storage, rows_of
-from ctxzip.prepare import document_of, passage_of
 from ctxzip.score.embedders import Embedder
 from ctxzip.score.embedding import Recomp
+from ctxzip.segment.prepare import document_of, passage_of
+from ctxzip.text.units import Passage
 from ctxzip.types import Compressor, Document, Options
-from ctxzip.units import Passage
 
 __all__ = ["Change", "SentenceIndex"]
 
@@ -333,7 +333,7 @@ class SentenceIndex:
             if self._vectors is None or self._probe is None:
                 raise InputError("The index is empty; there is nothing to save.")
             self._vectors.finish()
-            header = files.Header(
+            header = Header(
                 # A folder is found again from wherever the index is loaded.
                 model=str(Path(self.model).resolve()) if _is_folder(self.model) else self.model,
                 storage=self.storage,
@@ -344,8 +344,8 @@ class SentenceIndex:
                 titles=self.titles,
                 language=self.language,
             )
-            files.check_target(folder, self._versions.get(folder.resolve()), overwrite)
-            version = files.write(folder, header, self._vectors, self._entries, self._probe)
+            check_target(folder, self._versions.get(folder.resolve()), overwrite)
+            version = write(folder, header, self._vectors, self._entries, self._probe)
             self._versions[folder.resolve()] = version
 
     @classmethod
@@ -364,7 +364,7 @@ class SentenceIndex:
             ModelError: it is damaged, of another format, or cut into sentences by another version.
         """
         folder = Path(path)
-        header, vectors, entries, probe, version = files.read(folder)
+        header, vectors, entries, probe, version = read(folder)
         result = cls(
             model if model is not None else header.model,
             storage=header.storage,

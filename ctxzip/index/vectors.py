@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ctxzip.errors import InputError, MissingExtraError, ModelError
-from ctxzip.units import BoolArray, IntArray
+from ctxzip.kit.arrays import BoolArray, IntArray
 
 __all__ = ["STORAGES", "Vectors", "check_storage", "rows_of"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from ctxzip import tokens
 from ctxzip.errors import InputError
+from ctxzip.text import tokens
 from ctxzip.types import CompressedDocument, Compression, ScoredUnit, Span
 
 __all__ = ["Counts", "Piece", "Shades", "counts_of", "pieces", "visible"]

@@ -31,7 +31,8 @@ def html(compression: Compression, *, query: str | None = None, tokenizer: objec
         compression: the result to show.
         query: the question that it was made for.
         tokenizer: what counted its tokens, where ``compression.tokenizer`` is not a name that
-            :func:`ctxzip.tokens.resolve` knows; otherwise documents are measured in characters.
+            :func:`ctxzip.text.tokens.resolve` knows; otherwise documents are measured in
+            characters.
     """
     counts = counts_of(compression, tokenizer)
     saved = compression.tokens_before - compression.tokens_after

@@ -1,1 +1,1 @@
-"""Scorers: how useful is each unit. One file a family; the protocol is in ``base``."""
+"""2. How useful is each unit. One file a family; the protocol is in ``base``."""

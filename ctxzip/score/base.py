@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from ctxzip.units import BoolArray, FloatArray, Passage, Words
+from ctxzip.kit.arrays import BoolArray, FloatArray
+from ctxzip.text.units import Passage, Words
 
-__all__ = ["ReadsAhead", "ScoreRequest", "Scorer", "UnitScores", "WordRequest"]
+__all__ = ["Asking", "ReadsAhead", "ScoreRequest", "Scorer", "UnitScores", "WordRequest"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,3 +104,11 @@ class ReadsAhead(Protocol):
     def read_ahead(self, asked: Sequence[WordRequest]) -> None:
         """Read what :meth:`Scorer.words` will be asked for, and remember it until then."""
         ...
+
+
+T = TypeVar("T")
+
+
+# A computation that asks for the scores of words and waits for them, so that those of several
+# requests can be read in common batches.
+Asking: TypeAlias = Generator[WordRequest, list[FloatArray], T]

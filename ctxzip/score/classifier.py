@@ -17,9 +17,10 @@ import numpy as np
 
 from ctxzip.backends.encoder import Encoder, FloatStates, Text, tokenize
 from ctxzip.errors import InputError, ModelError
+from ctxzip.kit.arrays import BoolArray, FloatArray, IntArray
 from ctxzip.score.base import ScoreRequest, UnitScores
 from ctxzip.segment import words as word_segmenter
-from ctxzip.units import BoolArray, FloatArray, IntArray, Passage, Words
+from ctxzip.text.units import Passage, Words
 
 __all__ = ["ClassifierScorer", "LLMLingua2", "keep_probability", "windows"]
 

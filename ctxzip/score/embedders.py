@@ -10,14 +10,15 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ctxzip import bundle
+from ctxzip.backends import bundle
 from ctxzip.backends.encoder import Encoder, FloatStates, tokenize
 from ctxzip.backends.pooling import Pooling, pool
 from ctxzip.errors import InputError
-from ctxzip.score.windows import Tokenize, question, windows
-from ctxzip.units import IntArray, Passage
+from ctxzip.kit.arrays import IntArray
+from ctxzip.score.mini.windows import Tokenize, question, windows
+from ctxzip.text.units import Passage
 
-__all__ = ["Cache", "Embedder", "SentenceEmbedder", "SituatedEmbedder", "situated"]
+__all__ = ["Cache", "Embedder", "SentenceEmbedder", "SituatedEmbedder"]
 
 Vector: TypeAlias = npt.NDArray[np.float32]
 Cache: TypeAlias = MutableMapping[str, Vector]
@@ -122,7 +123,7 @@ class SituatedEmbedder:
 
     def __init__(self, folder: Path, name: str, threads: int | None = None) -> None:
         from ctxzip.backends.onnx import OnnxEncoder
-        from ctxzip.backends.wordpieces import load_tokenizer
+        from ctxzip.backends.tokenizers import load_tokenizer
 
         self.name = name
         found = bundle.read(folder)
@@ -170,14 +171,6 @@ class SituatedEmbedder:
     def close(self) -> None:
         """Release the networks; a later call loads them again."""
         self._encoder.close()
-
-
-def situated(model: str) -> Path | None:
-    """The folder of a `mini` bundle that a model name stands for, or None."""
-    if model == "mini":
-        return bundle.find("mini")
-    folder = Path(model)
-    return folder if (folder / "manifest.json").is_file() else None
 
 
 def _titled(passage: Passage, titles: bool) -> list[str]:

@@ -17,10 +17,11 @@ import numpy as np
 
 from ctxzip.backends.encoder import FloatStates
 from ctxzip.errors import InputError
+from ctxzip.kit.arrays import BoolArray, FloatArray
 from ctxzip.score.base import ScoreRequest, UnitScores
 from ctxzip.score.embedders import Cache, Embedder, Vector
 from ctxzip.score.fallback import LexicalWords
-from ctxzip.units import BoolArray, FloatArray, Passage, Words
+from ctxzip.text.units import Passage, Words
 
 __all__ = ["EMBEDDINGS", "EmbeddingScorer", "Recomp", "SentenceVectors", "marginal_relevance"]
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ctxzip.kit.arrays import FloatArray
 from ctxzip.score.base import ScoreRequest, UnitScores
 from ctxzip.score.lexical import LexicalScorer
-from ctxzip.units import FloatArray, Words
+from ctxzip.text.units import Words
 
 __all__ = ["LexicalWords"]
 

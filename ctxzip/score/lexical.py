@@ -15,13 +15,22 @@ from functools import cache
 
 import numpy as np
 
+from ctxzip.kit.arrays import BoolArray, FloatArray, IntArray, distinct, split_like
 from ctxzip.score.base import ScoreRequest, UnitScores
-from ctxzip.score.function_words import detect, function_words
-from ctxzip.score.redundancy import repeats
+from ctxzip.score.repeats import repeats
 from ctxzip.segment import words as word_segmenter
-from ctxzip.units import BoolArray, FloatArray, IntArray, Kind, Passage, Words, distinct, split_like
+from ctxzip.segment.function_words import detect, function_words
+from ctxzip.text.units import Kind, Passage, Words
 
-__all__ = ["LexicalIndex", "LexicalScorer", "bm25", "index_request", "query_terms"]
+__all__ = [
+    "LexicalIndex",
+    "LexicalScorer",
+    "bm25",
+    "index_request",
+    "query_terms",
+    "spellings",
+    "stems",
+]
 
 K1 = 1.2
 B = 0.5

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctxzip.errors import InputError
+from ctxzip.kit.arrays import FloatArray, IntArray
 from ctxzip.score.base import ScoreRequest, UnitScores
 from ctxzip.score.fallback import LexicalWords
-from ctxzip.units import FloatArray, IntArray, Passage, Words
+from ctxzip.text.units import Passage, Words
 
 if TYPE_CHECKING:
-    from ctxzip.backends.pytorch_lm import CausalModel
+    from ctxzip.backends.torch.causal import CausalModel
 
 __all__ = ["Exit", "LikelihoodScorer"]
 
@@ -182,7 +183,7 @@ class _Prompts:
     """The prompts of one request."""
 
     def __init__(self, model: CausalModel, settings: Exit, query: str) -> None:
-        from ctxzip.backends.pytorch_lm import single_token
+        from ctxzip.backends.torch.causal import single_token
 
         self._window = model.window
         self._tokenizer: Any = model.tokenizer

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
-from ctxzip.units import Kind
+from ctxzip.text.units import Kind
 
 __all__ = ["Block", "blocks"]
 
@@ -53,7 +53,7 @@ class Block(NamedTuple):
         start: first character, its marker included.
         body: first character after a list marker or quote mark; ``start`` where there is none.
         end: one past the last character that is not whitespace.
-        kind: a :class:`~ctxzip.units.Kind`.
+        kind: a :class:`~ctxzip.text.units.Kind`.
         requires: index of the table header among the blocks, or -1.
     """
 

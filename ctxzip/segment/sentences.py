@@ -16,7 +16,7 @@ import sentencex
 
 from ctxzip.segment.blocks import Block, blocks
 from ctxzip.segment.language import guess
-from ctxzip.units import Kind, Units
+from ctxzip.text.units import Kind, Units
 
 __all__ = ["split"]
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ctxzip.units import BoolArray, IntArray, Kind, Units
+from ctxzip.kit.arrays import BoolArray, IntArray
+from ctxzip.text.units import Kind, Units
 
 __all__ = ["JsonLayout", "json_members"]
 

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ctxzip.units import BoolArray, IntArray
+from ctxzip.kit.arrays import BoolArray, IntArray
 
 __all__ = ["cores", "split", "split_within"]
 

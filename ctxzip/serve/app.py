@@ -15,11 +15,11 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 import ctxzip
-from ctxzip.api import budget_of, request_of
-from ctxzip.batching import LaneBusyError
+from ctxzip.api.arguments import budget_of, request_of
+from ctxzip.api.guard import CompressionTimeoutError
+from ctxzip.api.lanes import LaneBusyError
+from ctxzip.api.messages import plan
 from ctxzip.errors import BudgetError, CtxzipError, InputError
-from ctxzip.guard import CompressionTimeoutError
-from ctxzip.messages import plan
 from ctxzip.serve import page, schema
 from ctxzip.serve.desk import BusyError, Desk
 from ctxzip.serve.gate import GONE, Gate

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ctxzip.batching import MOST_THREADS, Lane, lane_of
+from ctxzip.api.guard import Guard
+from ctxzip.api.lanes import MOST_THREADS, Lane, lane_of
 from ctxzip.compressors import load
 from ctxzip.errors import CtxzipError, InputError
-from ctxzip.guard import Guard
-from ctxzip.score.mini import Mini
+from ctxzip.score.mini.scorer import Mini
 from ctxzip.serve.metrics import Metrics
 from ctxzip.serve.settings import Settings
 from ctxzip.types import Budget, Compressor, Document, Options

@@ -12,7 +12,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from ctxzip.events import CompressionEvent
+from ctxzip.api.events import CompressionEvent
 
 __all__ = ["Metrics"]
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ctxzip.messages import MessagesCompression
+from ctxzip.api.messages import MessagesCompression
 from ctxzip.types import Compression, Document, Granularity, Options, Span
 
 __all__ = [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ctxzip.api.guard import OnError
 from ctxzip.errors import InputError
-from ctxzip.guard import OnError
 
 __all__ = ["Settings"]
 

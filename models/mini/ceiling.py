@@ -19,9 +19,9 @@ from evaluate import SETS, Signal
 from run import DATA
 
 from ctxzip.evaluate import Record, answer_kept, build_requests, evaluate, load_records
+from ctxzip.kit.arrays import FloatArray, split_like
 from ctxzip.pipeline import Pipeline
 from ctxzip.score.base import ScoreRequest, UnitScores
-from ctxzip.units import FloatArray, split_like
 
 Choice = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
 # From the labels of each unit, whether it holds an answer, and whether its passage has evidence.

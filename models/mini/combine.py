@@ -31,16 +31,17 @@ from torch import nn
 from train import pad
 from train_cross import stack
 
-from ctxzip.backends.onnx import CrossReading
-from ctxzip.backends.wordpieces import load_tokenizer
+from ctxzip.backends.encoder import CrossReading
+from ctxzip.backends.tokenizers import load_tokenizer
 from ctxzip.evaluate import build_requests, load_records
+from ctxzip.kit.arrays import FloatArray, IntArray
 from ctxzip.score.base import ScoreRequest
-from ctxzip.score.combiner import Combiner
-from ctxzip.score.features import NAMES
-from ctxzip.score.mini import MiniScorer
+from ctxzip.score.mini.combiner import Combiner
+from ctxzip.score.mini.features import NAMES
+from ctxzip.score.mini.scorer import MiniScorer
 from ctxzip.segment import sentences
+from ctxzip.text.units import Passage
 from ctxzip.types import Document
-from ctxzip.units import FloatArray, IntArray, Passage
 
 LIMIT = {"squad": 1000, "qed": 790, "qmsum": 200, "evidence_inference": 70}
 WEIGHT = {

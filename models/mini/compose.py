@@ -27,7 +27,7 @@ from typing import Any
 from prepare import Index, held_out, load
 from run import DATA
 
-from ctxzip.score.function_words import function_words
+from ctxzip.segment.function_words import function_words
 
 DOCUMENTS = 10
 ALIKE = 12  # questions that bridge through the same name, at most

@@ -22,22 +22,24 @@ from typing import Any
 import numpy as np
 from measure_keep import keep
 
-from ctxzip import bundle
-from ctxzip.baselines import BASELINES
+from ctxzip.backends import bundle
+from ctxzip.compressors.build import load_mini
 from ctxzip.evaluate import (
     build_requests,
     evaluate,
     load_records,
     paired_bootstrap,
 )
+from ctxzip.evaluate.baselines import BASELINES
+from ctxzip.kit.arrays import FloatArray
 from ctxzip.pipeline import Pipeline
-from ctxzip.prepare import passage_of
-from ctxzip.score import features
 from ctxzip.score.base import ScoreRequest, UnitScores
-from ctxzip.score.mini import MiniScorer, load
+from ctxzip.score.mini import features
+from ctxzip.score.mini.scorer import MiniScorer
 from ctxzip.segment import sentences
+from ctxzip.segment.prepare import passage_of
+from ctxzip.text.units import Passage, Words
 from ctxzip.types import Budget, Document, Options, Request
-from ctxzip.units import FloatArray, Passage, Words
 
 SETS = {
     "hotpotqa_dev": (0.15, 0.30),
@@ -288,8 +290,14 @@ def off_the_shelf(backbone: Path) -> MiniScorer:
     from combine import TorchEncoder, no_combiner
     from safetensors.torch import load_file
 
-    from ctxzip.backends.heads import BackboneConfig, Branch, Trunk, load_layers, load_trunk
-    from ctxzip.backends.wordpieces import load_tokenizer
+    from ctxzip.backends.tokenizers import load_tokenizer
+    from ctxzip.backends.torch.networks import (
+        BackboneConfig,
+        Branch,
+        Trunk,
+        load_layers,
+        load_trunk,
+    )
 
     weights, config = load_file(backbone / "model.safetensors"), BackboneConfig()
     trunk, late = Trunk(config).eval(), Branch(config).eval()
@@ -319,7 +327,7 @@ def main() -> None:
     )
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
-    scorer = Remembering.over(load(options.bundle))
+    scorer = Remembering.over(load_mini(options.bundle))
     mini = Pipeline("mini", scorer, Options(granularity="auto"))
     scorers = [scorer]
     methods: dict[str, Any] = {"mini": mini, **BASELINES}

@@ -3,7 +3,7 @@
     python models/mini/export.py --backbone DIR --weights RUN/weights.safetensors \\
         --cross RUN_CROSS/weights.safetensors --combiner combiner.json [--float32] --out DIR
 
-The bundle holds four networks over the same trunk (see ``ctxzip/backends/heads.py``):
+The bundle holds four networks over the same trunk (see ``ctxzip/backends/torch/networks.py``):
 
     trunk.onnx  ids, mask (B, L) int64           → states (B, L, 384)  once per window, cached
     late.onnx   states (B, L, 384), mask (B, L)  → states (B, L, 384)  token states
@@ -11,8 +11,9 @@ The bundle holds four networks over the same trunk (see ``ctxzip/backends/heads.
     cross.onnx  states and mask of a query and   → token logits (B, L, 2), similarities with the
                 of a window                        query (B, L, Q), window logits (B,)
 
-How text becomes windows is written in ``ctxzip/score/windows.py``, pooling, features and combiner
-in ``ctxzip/score/features.py``; training uses the same functions, so there is one implementation.
+How text becomes windows is written in ``ctxzip/score/mini/windows.py``, pooling, features and
+combiner in ``ctxzip/score/mini/features.py``; training uses the same functions, so there is one
+implementation.
 
 Weights are stored as int8 with one float scale per output channel (per row for the embeddings),
 symmetric and rounded to nearest. Only the *storage* is 8 bits wide: matrices are expanded when the
@@ -38,13 +39,14 @@ from onnx import TensorProto, helper, numpy_helper
 from run import earlier
 from torch import nn
 
-from ctxzip.backends.heads import BackboneConfig, Branch, CrossBranch, Trunk, load_trunk
+from ctxzip.backends.torch.networks import BackboneConfig, Branch, CrossBranch, Trunk, load_trunk
+from ctxzip.compressors.build import load_mini
 from ctxzip.score.base import ScoreRequest
-from ctxzip.score.mini import Mini, load
+from ctxzip.score.mini.scorer import Mini
 from ctxzip.segment import sentences
 from ctxzip.segment import words as word_segmenter
+from ctxzip.text.units import Passage, Words
 from ctxzip.types import Document
-from ctxzip.units import Passage, Words
 
 OPSET = 17
 SMALLEST = 10_000  # tensors with fewer values stay float32
@@ -251,7 +253,7 @@ PASSAGES = (
 
 def _canonical(folder: Path) -> None:
     """Expected results for inputs written for this file, for tests of other installations."""
-    scorer = load(folder, Mini(threads=1))
+    scorer = load_mini(folder, Mini(threads=1))
     passages = tuple(
         Passage(Document(text, title=title), text, sentences.split(text))
         for title, text in PASSAGES

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ctxzip.score.combiner import Combiner, combine
-from ctxzip.score.features import NAMES
-from ctxzip.units import FloatArray
+from ctxzip.kit.arrays import FloatArray
+from ctxzip.score.mini.combiner import Combiner, combine
+from ctxzip.score.mini.features import NAMES
 
 EPOCHS = 12
 SHAPES = ((8, 6, 0.2), (1, 2, 0.2)) * 3  # hidden units, members, weight decay

@@ -20,8 +20,8 @@ import numpy as np
 from prepare import content, held_out, load
 from run import DATA
 
+from ctxzip.kit.arrays import FloatArray
 from ctxzip.segment import words as word_segmenter
-from ctxzip.units import FloatArray
 
 # What is not an answer gets these: about how often such a word turns out to be one.
 WEIGHT = {"shared": 0.12, "negations": 0.09, "names": 0.07, "surprisal": 0.12}
@@ -105,13 +105,13 @@ class Surprisal:
 
     Args:
         folder: of a causal language model.
-        dtype: as in :class:`~ctxzip.backends.pytorch.Placement`.
+        dtype: as in :class:`~ctxzip.backends.torch.loading.Placement`.
     """
 
     def __init__(self, folder: Path, dtype: str = "float32") -> None:
-        from ctxzip.backends.likelihood import TorchLikelihood
-        from ctxzip.backends.pytorch import Placement
-        from ctxzip.backends.pytorch_lm import CausalModel
+        from ctxzip.backends.torch.causal import CausalModel
+        from ctxzip.backends.torch.likelihood import TorchLikelihood
+        from ctxzip.backends.torch.loading import Placement
 
         self._likelihood = TorchLikelihood(CausalModel(str(folder), Placement(dtype=dtype)))
 

@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 from keep_labels import Surprisal
 
-from ctxzip.baselines import digest
 from ctxzip.evaluate import Record, answer_kept, load_records
+from ctxzip.evaluate.baselines import digest
+from ctxzip.kit.arrays import FloatArray
 from ctxzip.score.base import ScoreRequest
-from ctxzip.score.function_words import function_words
-from ctxzip.score.mini import MiniScorer
+from ctxzip.score.mini.scorer import MiniScorer
 from ctxzip.segment import sentences
 from ctxzip.segment import words as word_segmenter
+from ctxzip.segment.function_words import function_words
+from ctxzip.text.units import Passage, Words
 from ctxzip.types import Document
-from ctxzip.units import FloatArray, Passage, Words
 
 _WORD = re.compile(r"\w+")
 

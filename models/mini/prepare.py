@@ -38,9 +38,9 @@ from typing import Any
 
 import numpy as np
 
-from ctxzip.score.function_words import function_words
 from ctxzip.score.lexical import spellings, stems
 from ctxzip.segment import sentences
+from ctxzip.segment.function_words import function_words
 
 Group = dict[str, Any]
 HELD_OUT = {"squad": 0.12, "qed": 0.12, "hop": 0.25, "long": 0.2}

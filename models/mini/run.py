@@ -41,8 +41,8 @@ def earlier(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_dir():
         return load_file(path)
-    from ctxzip import bundle
-    from ctxzip.backends.pytorch_mini import weights_of
+    from ctxzip.backends import bundle
+    from ctxzip.backends.torch.mini import weights_of
 
     found = bundle.read(path)
     result = {

@@ -45,12 +45,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ctxzip.backends.heads import BackboneConfig, Branch, Trunk, load_layers, load_trunk
-from ctxzip.backends.wordpieces import load_tokenizer
-from ctxzip.score.windows import Window, question, windows
+from ctxzip.backends.tokenizers import load_tokenizer
+from ctxzip.backends.torch.networks import BackboneConfig, Branch, Trunk, load_layers, load_trunk
+from ctxzip.score.mini.windows import Window, question, windows
 from ctxzip.segment import sentences
+from ctxzip.text.units import Passage
 from ctxzip.types import Document
-from ctxzip.units import Passage
 
 RATE = {"late": 1.5e-4, "keep": 2.5e-4, "importance": 1e-3}
 SET_WEIGHT = {"squad": 0.3, "qed": 0.35, "hop": 0.35, "long": 0.15}

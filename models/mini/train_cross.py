@@ -41,12 +41,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from train import pad
 
-from ctxzip.backends.heads import BackboneConfig, CrossBranch, Trunk, load_trunk
-from ctxzip.backends.wordpieces import load_tokenizer
-from ctxzip.score.windows import question, windows
+from ctxzip.backends.tokenizers import load_tokenizer
+from ctxzip.backends.torch.networks import BackboneConfig, CrossBranch, Trunk, load_trunk
+from ctxzip.score.mini.windows import question, windows
 from ctxzip.segment import sentences
+from ctxzip.text.units import Passage
 from ctxzip.types import Document
-from ctxzip.units import Passage
 
 RATE = {"layers": 2e-4, "heads": 1e-3}
 CHECKED = 400  # steps between checkpoints, and between looks at held-out requests

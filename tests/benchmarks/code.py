@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import ctxzip
-from ctxzip import Document, LongCodeZip, tokens
+from ctxzip import Document, LongCodeZip
+from ctxzip.text import tokens
 
 PACKAGES = ("hypothesis", "_pytest", "pip", "networkx", "jinja2")
 LEAST_WORDS, LEAST_LINES = 15, 5
@@ -200,11 +201,11 @@ class Both:
     """
 
     def __init__(self, folder: Path, reference: Path) -> None:
-        from ctxzip.backends.likelihood import TorchLikelihood
-        from ctxzip.backends.pytorch import Placement
-        from ctxzip.backends.pytorch_lm import CausalModel
+        from ctxzip.backends.torch.causal import CausalModel
+        from ctxzip.backends.torch.likelihood import TorchLikelihood
+        from ctxzip.backends.torch.loading import Placement
         from ctxzip.code.compressor import CodeCompressor
-        from ctxzip.score.perplexity import PerplexityCode
+        from ctxzip.code.score.perplexity import PerplexityCode
         from tests.parity.make_canonical_code import published
 
         placement = Placement(device="cpu", dtype="float32")

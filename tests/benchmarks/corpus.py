@@ -29,15 +29,14 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-from ctxzip import bundle
-from ctxzip.backends import onnx
-from ctxzip.backends.wordpieces import load_tokenizer
+from ctxzip.backends import bundle, onnx
+from ctxzip.backends.tokenizers import load_tokenizer
 from ctxzip.corpus import job
 from ctxzip.corpus.settings import Resources, Settings
-from ctxzip.score.windows import windows
+from ctxzip.score.mini.windows import windows
 from ctxzip.segment.sentences import split
+from ctxzip.text.units import Passage
 from ctxzip.types import Document
-from ctxzip.units import Passage
 from tests.benchmarks.prose import prose
 
 

@@ -28,9 +28,9 @@ import ctxzip
 from ctxzip.backends.encoder import FloatStates
 from ctxzip.evaluate import Record, build_requests, evaluate, load_records, paired_bootstrap
 from ctxzip.index import SentenceIndex, sentences
-from ctxzip.prepare import passage_of
 from ctxzip.score.embedders import Cache, Embedder
-from ctxzip.units import Passage
+from ctxzip.segment.prepare import passage_of
+from ctxzip.text.units import Passage
 
 PASSAGES = 20
 Storage = tuple[str, int | None]

@@ -81,7 +81,7 @@ def bert(texts: list[str], layers: int, hidden: int, spread: float, scratch: Pat
     import torch
     import transformers
 
-    from ctxzip.export import export
+    from ctxzip.compressors.export import export
 
     tokenizer = _tokenizer(texts)
     torch.manual_seed(3)

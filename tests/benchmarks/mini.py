@@ -39,7 +39,7 @@ def passages(count: int, words: int, skip: int = 0) -> list[str]:
 
 def tokens(texts: list[str]) -> int:
     """How many o200k_base tokens the texts have."""
-    from ctxzip.tokens import resolve
+    from ctxzip.text.tokens import resolve
 
     return sum(map(resolve("o200k_base").count, texts))
 
@@ -52,8 +52,8 @@ def llmlingua_like_mbert(folder: Path) -> Any:
     import transformers
     from tokenizers import Tokenizer
 
-    from ctxzip import bundle
-    from ctxzip.vocabulary import load
+    from ctxzip.backends import bundle
+    from ctxzip.text.vocabulary import load
 
     encoding, _ = load("cl100k_base")
     tiktoken.encoding_for_model = lambda name: encoding

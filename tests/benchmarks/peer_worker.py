@@ -29,7 +29,7 @@ def offline_tiktoken(root: str) -> Any:
     sys.path[0] = root  # instead of this folder, whose modules are nobody's packages
     import tiktoken
 
-    from ctxzip import vocabulary
+    from ctxzip.text import vocabulary
 
     def encoding_for_model(name: str) -> Any:
         four = name.startswith(("gpt-4o", "gpt-4.1", "gpt-5", "o1", "o3", "o4"))
@@ -46,7 +46,7 @@ def offline_tiktoken(root: str) -> Any:
 def ctxzip_method(name: str, models: Path) -> Run:
     """A compressor or baseline of ctxzip."""
     import ctxzip
-    from ctxzip.baselines import BASELINES
+    from ctxzip.evaluate.baselines import BASELINES
 
     minilm, smollm = str(models / "minilm"), str(models / "smollm2")
     made: dict[str, Callable[[], Any]] = {

@@ -30,11 +30,11 @@ from typing import Any
 import numpy as np
 
 import ctxzip
-from ctxzip import tokens
 from ctxzip.evaluate.metrics import answer_kept, evidence_in_text
 from ctxzip.evaluate.records import Record, load_records
 from ctxzip.evaluate.requests import build_requests
 from ctxzip.evaluate.statistics import paired_bootstrap
+from ctxzip.text import tokens
 from tests.benchmarks.weights import weights
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -24,15 +24,15 @@ import torch
 import transformers
 
 from ctxzip.backends.exported import ExportedEncoder
-from ctxzip.backends.pytorch import TOKEN_CLASSIFIER, Placement, TorchEncoder
-from ctxzip.backends.pytorch_lm import CausalModel
-from ctxzip.compat import Verdict, decide
-from ctxzip.export import export
+from ctxzip.backends.torch.causal import CausalModel
+from ctxzip.backends.torch.loading import TOKEN_CLASSIFIER, Placement, TorchEncoder
+from ctxzip.compressors.export import export
+from ctxzip.compressors.llmlingua2.chunks import Reference
+from ctxzip.compressors.llmlingua2.compressor import Verdict, decide
 from ctxzip.score.classifier import LLMLingua2
 from ctxzip.score.likelihood import LikelihoodScorer
-from ctxzip.score.llmlingua2_compat import Reference
+from ctxzip.text.vocabulary import load
 from ctxzip.types import Budget
-from ctxzip.vocabulary import load
 from tests import checkpoints
 from tests.score import test_likelihood as likelihood
 

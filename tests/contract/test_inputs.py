@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ctxzip
-from ctxzip import CtxzipError, InputError, Options, tokens
+from ctxzip import CtxzipError, InputError, Options
+from ctxzip.text import tokens
 
 from .promises import check
 from .texts import SPECIAL, any_text, queries, ratios

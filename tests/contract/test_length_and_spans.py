@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ctxzip
-from ctxzip import Document, Options, tokens
+from ctxzip import Document, Options
+from ctxzip.text import tokens
 
 from .promises import check
 from .texts import documents, prose, queries, ratios, texts

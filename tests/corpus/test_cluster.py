@@ -28,7 +28,7 @@ def cluster():
 
 
 def test_ray_gives_what_the_local_engine_gives_and_resumes(cluster, tmp_path):
-    from ctxzip.corpus.cluster import RayEngine
+    from ctxzip.corpus.work.cluster import RayEngine
 
     rows = records(80)
     rows[5] = {"id": "bad"}
@@ -47,7 +47,7 @@ def test_ray_gives_what_the_local_engine_gives_and_resumes(cluster, tmp_path):
 
 
 def test_what_cannot_be_is_said(cluster, tmp_path):
-    from ctxzip.corpus.cluster import RayEngine
+    from ctxzip.corpus.work.cluster import RayEngine
 
     source = write_lines(tmp_path / "in.jsonl", records(3))
     with pytest.raises(InputError, match="room for"):

@@ -7,7 +7,7 @@ import lzma
 import pytest
 
 from ctxzip.corpus import job
-from ctxzip.corpus.files import Fields
+from ctxzip.corpus.read.formats import Fields
 from ctxzip.corpus.settings import Settings
 from ctxzip.errors import InputError
 from tests.corpus.conftest import ctxzip_corpus, output_of, read_lines, records, write_lines
@@ -227,7 +227,7 @@ def test_a_folder_of_datasets_is_read_in_order(tmp_path):
 
 def test_lines_that_do_not_fit_the_parquet_schema_are_set_aside(tmp_path, monkeypatch):
     pytest.importorskip("pyarrow")
-    monkeypatch.setattr("ctxzip.corpus.encode._SAMPLE", 20)
+    monkeypatch.setattr("ctxzip.corpus.work.encode._SAMPLE", 20)
     rows = [{"id": i, "text": f"One fine sentence {i}. And one more."} for i in range(40)]
     rows[30]["id"] = "a string"
     rows[35]["new"] = 1

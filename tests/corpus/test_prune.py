@@ -6,11 +6,11 @@ import random
 import numpy as np
 import pytest
 
-from ctxzip.corpus.boilerplate import RepeatedLines, empty_reason
-from ctxzip.corpus.prune import Rules, prune
+from ctxzip.corpus.prune.boilerplate import RepeatedLines, empty_reason
+from ctxzip.corpus.prune.rows import Rules, prune
+from ctxzip.corpus.prune.similar import Signatures, fold, jaccard, shingles
 from ctxzip.corpus.settings import Settings
-from ctxzip.corpus.similar import Signatures, fold, jaccard, shingles
-from ctxzip.corpus.stats import measure
+from ctxzip.corpus.show.stats import measure
 from ctxzip.errors import InputError
 from tests.corpus.conftest import ctxzip_corpus, passage, read_lines, records, write_lines
 

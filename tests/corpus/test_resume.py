@@ -13,11 +13,11 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 import pytest
 
 from ctxzip.corpus import job
-from ctxzip.corpus.cache import ChunkCache
-from ctxzip.corpus.local import LocalEngine
 from ctxzip.corpus.settings import Settings
-from ctxzip.corpus.store import OutputError, write_whole
+from ctxzip.corpus.work.cache import ChunkCache
+from ctxzip.corpus.work.local import LocalEngine
 from ctxzip.errors import InputError
+from ctxzip.kit.disk import OutputError, write_whole
 from tests.corpus.conftest import (
     command,
     ctxzip_corpus,

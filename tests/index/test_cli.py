@@ -163,7 +163,7 @@ def test_ctrl_c_keeps_what_is_done(output: Path, tmp_path: Path):
         f"sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n"
         "from ctxzip.cli import main\n"
         "from ctxzip.index import sentences\n"
-        "from tests.index.test_files import Lengths\n"
+        "from tests.index.test_folder import Lengths\n"
         "sentences.load_embedder = lambda *_: Lengths()\n"
         f"sys.exit(main(['corpus', 'index', {str(path)!r}, '-o', {str(output)!r}]))\n"
     )

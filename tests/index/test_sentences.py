@@ -17,9 +17,9 @@ from ctxzip import Document, InputError, MissingExtraError, ModelError, Options,
 from ctxzip.backends.encoder import FloatStates
 from ctxzip.compressors import load_embedder
 from ctxzip.index import SentenceIndex, sentences
-from ctxzip.prepare import passage_of
 from ctxzip.score.embedders import Cache, SentenceEmbedder, SituatedEmbedder
-from ctxzip.units import Passage
+from ctxzip.segment.prepare import passage_of
+from ctxzip.text.units import Passage
 from tests import checkpoints
 from tests.contract.promises import check, same
 
@@ -385,7 +385,7 @@ def test_a_checkpoint_decides_alike(checkpoint: Path, tmp_path: Path, embedded: 
 @pytest.mark.filterwarnings("ignore")
 def test_an_exported_folder_serves_its_index(checkpoint: Path, tmp_path: Path):
     pytest.importorskip("onnx")
-    from ctxzip.export import export
+    from ctxzip.compressors.export import export
 
     bundle = export(str(checkpoint), "embedding", tmp_path / "bundle").folder
     index = SentenceIndex(str(checkpoint), device="cpu")

@@ -38,7 +38,7 @@ def reference(folder: Path) -> Iterator[Any]:
     import tiktoken
     from transformers.utils import logging
 
-    from ctxzip.vocabulary import load
+    from ctxzip.text.vocabulary import load
 
     encoding, _ = load("cl100k_base")
     patch = pytest.MonkeyPatch()

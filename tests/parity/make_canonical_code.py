@@ -23,8 +23,8 @@ import types
 from pathlib import Path
 from typing import Any
 
-from ctxzip.code.reference import Reference
-from ctxzip.score.perplexity import PerplexityCode
+from ctxzip.code.published import Reference
+from ctxzip.code.score.perplexity import PerplexityCode
 from tests import checkpoints
 
 HERE = Path(__file__).parent
@@ -135,9 +135,9 @@ def theirs(repository: Path, folder: Path, texts: list[str], query: str) -> list
 
 def ours(folder: Path, texts: list[str], query: str) -> list[dict[str, Any]]:
     """What ctxzip decides with ``compat=True``."""
-    from ctxzip.backends.likelihood import TorchLikelihood
-    from ctxzip.backends.pytorch import Placement
-    from ctxzip.backends.pytorch_lm import CausalModel
+    from ctxzip.backends.torch.causal import CausalModel
+    from ctxzip.backends.torch.likelihood import TorchLikelihood
+    from ctxzip.backends.torch.loading import Placement
 
     placement = Placement(device="cpu", dtype="float32")
     scorer = PerplexityCode(lambda: TorchLikelihood(CausalModel(str(folder), placement)))

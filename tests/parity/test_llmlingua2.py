@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import ctxzip
-from ctxzip.backends.pytorch import TOKEN_CLASSIFIER, Placement, TorchEncoder
-from ctxzip.compat import decide
+from ctxzip.backends.torch.loading import TOKEN_CLASSIFIER, Placement, TorchEncoder
+from ctxzip.compressors.llmlingua2.chunks import Reference
+from ctxzip.compressors.llmlingua2.compressor import decide
 from ctxzip.score.classifier import LLMLingua2
-from ctxzip.score.llmlingua2_compat import Reference
 from ctxzip.types import Budget
 from tests import checkpoints
 

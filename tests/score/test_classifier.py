@@ -50,7 +50,7 @@ def loaded(folder: Path, options: Options | None = None, **settings: object) -> 
 @pytest.mark.parametrize("query", [None, "Which pump?"])
 def test_the_promises(folder: Path, ratio: float, query: str | None):
     result = ctxzip.compress(TEXTS, ratio, query=query, compressor=loaded(folder))
-    check(result, TEXTS, count=ctxzip.tokens.resolve("o200k_base").count)
+    check(result, TEXTS, count=ctxzip.text.tokens.resolve("o200k_base").count)
     assert result.ratio > 0.9 * ratio, "the rate is really met"
 
 
@@ -106,7 +106,7 @@ def test_unknown_characters_and_spacing_survive(folder: Path):
 
 
 def test_windows_end_with_units(folder: Path):
-    from ctxzip.backends.pytorch import TOKEN_CLASSIFIER, Placement, TorchEncoder
+    from ctxzip.backends.torch.loading import TOKEN_CLASSIFIER, Placement, TorchEncoder
 
     encoder = TorchEncoder(str(folder), Placement(device="cpu"), kind=TOKEN_CLASSIFIER)
     source = "One short sentence here. " * 300
@@ -121,9 +121,9 @@ def test_windows_end_with_units(folder: Path):
 
 
 def test_a_full_device_halves_the_batch(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    from ctxzip.backends import pytorch
+    from ctxzip.backends.torch import loading
 
-    run = pytorch.TorchEncoder._run
+    run = loading.TorchEncoder._run
 
     def tight(self: object, rows: list[object], length: int) -> object:
         if len(rows) > 1:
@@ -131,7 +131,7 @@ def test_a_full_device_halves_the_batch(folder: Path, monkeypatch: pytest.Monkey
         return run(self, rows, length)  # type: ignore[arg-type]
 
     expected = ctxzip.compress(TEXTS * 2, 0.5, compressor=loaded(folder))
-    monkeypatch.setattr(pytorch.TorchEncoder, "_run", tight)
+    monkeypatch.setattr(loading.TorchEncoder, "_run", tight)
     # Settings that differ, so that no loaded model is shared.
     result = ctxzip.compress(TEXTS * 2, 0.5, compressor=loaded(folder, chunk_end_tokens=()))
     assert result.text == expected.text
@@ -220,7 +220,7 @@ def test_arguments_that_do_not_fit_are_named(folder: Path):
 
 
 def test_what_is_above_a_percentile_is_as_numpy_says():
-    from ctxzip.score.llmlingua2_choice import _above
+    from ctxzip.compressors.llmlingua2.choice import _above
 
     rng = np.random.default_rng(5)
     for _ in range(400):

@@ -81,7 +81,7 @@ def test_top_n_needs_no_budget_and_keeps_source_order(folder: Path):
 def test_a_ceiling_holds_with_whole_sentences(folder: Path, ratio: float):
     texts = checkpoints.texts(4, seed=8)
     result = ctxzip.compress(texts, ratio, query=QUERY, compressor=loaded(folder))
-    check(result, texts, count=ctxzip.tokens.resolve("o200k_base").count)
+    check(result, texts, count=ctxzip.text.tokens.resolve("o200k_base").count)
     for document in result.documents:
         for unit in document.units:
             if unit.kept:

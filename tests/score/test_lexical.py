@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from ctxzip.score.base import ScoreRequest
-from ctxzip.score.function_words import LANGUAGES, detect, function_words
 from ctxzip.score.lexical import (
     K1,
     B,
@@ -18,10 +17,11 @@ from ctxzip.score.lexical import (
     spellings,
     stems,
 )
-from ctxzip.score.redundancy import repeats
+from ctxzip.score.repeats import repeats
+from ctxzip.segment.function_words import LANGUAGES, detect, function_words
 from ctxzip.segment.sentences import split
+from ctxzip.text.units import Passage
 from ctxzip.types import Document
-from ctxzip.units import Passage
 
 
 def request(*texts, query=None, titles=None):

@@ -10,12 +10,12 @@ import pytest
 
 import ctxzip
 from ctxzip import Document, InputError, ModelError, Options
-from ctxzip.backends.pytorch import Placement
-from ctxzip.backends.pytorch_lm import CausalModel
+from ctxzip.backends.torch.causal import CausalModel
+from ctxzip.backends.torch.loading import Placement
 from ctxzip.compressors import load
-from ctxzip.prepare import prepare
 from ctxzip.score.base import ScoreRequest
 from ctxzip.score.likelihood import Exit, LikelihoodScorer, _Prompts
+from ctxzip.segment.prepare import prepare
 from ctxzip.types import Request
 from tests import checkpoints
 from tests.contract.promises import check
@@ -128,7 +128,7 @@ def test_a_ceiling_holds(folder: Path, ratio: float):
     compressor = load("exit", model=str(folder), device="cpu")
     texts = checkpoints.texts(4, seed=4)
     result = ctxzip.compress(texts, ratio, query=QUERY, threshold=0.0, compressor=compressor)
-    check(result, texts, count=ctxzip.tokens.resolve("o200k_base").count)
+    check(result, texts, count=ctxzip.text.tokens.resolve("o200k_base").count)
 
 
 def test_a_long_document_is_read_in_parts(tmp_path: Path):

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 import ctxzip
-from ctxzip import Document, ModelError, Options, bundle
-from ctxzip.score import features, mini
+from ctxzip import Document, ModelError, Options
+from ctxzip.backends import bundle
+from ctxzip.compressors.build import load_mini
 from ctxzip.score.base import ScoreRequest
+from ctxzip.score.mini import features
+from ctxzip.score.mini.scorer import SHORTLIST, Mini
 from ctxzip.segment import words as word_segmenter
 from ctxzip.segment.sentences import split
-from ctxzip.units import Passage, Words
+from ctxzip.text.units import Passage, Words
 
 FOLDER = bundle.find("mini")
 CANONICAL = json.loads((FOLDER / "canonical.json").read_text(encoding="utf-8"))
@@ -30,7 +33,7 @@ def request(query=QUESTION):
 
 @pytest.fixture(scope="module")
 def scorer():
-    return mini.load()
+    return load_mini()
 
 
 def test_canonical_probabilities(scorer):
@@ -58,8 +61,8 @@ def test_canonical_words(scorer):
 
 def test_scores_do_not_depend_on_the_batch():
     others = [ScoreRequest((passage("Rain fell. " * n),), "When did it rain?") for n in (1, 9, 40)]
-    alone = mini.load(settings=mini.Mini(cache_bytes=0)).units([request()])[0]
-    among = mini.load().units([*others, request()])[-1]
+    alone = load_mini(settings=Mini(cache_bytes=0)).units([request()])[0]
+    among = load_mini().units([*others, request()])[-1]
     for a, b in zip(alone.units, among.units, strict=True):
         assert a == pytest.approx(b, abs=1e-5)
 
@@ -140,12 +143,12 @@ def test_a_wrong_checksum_and_an_unknown_format_are_named(tmp_path):
     data[1000] ^= 1
     (folder / "keep.onnx").write_bytes(data)
     with pytest.raises(ModelError, match=r"keep\.onnx has the wrong checksum"):
-        mini.load(folder)
+        load_mini(folder)
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     manifest["format_version"] = 99
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(ModelError, match="format version 99"):
-        mini.load(folder)
+        load_mini(folder)
 
 
 def test_other_languages_go_to_the_lexical_path():
@@ -215,7 +218,7 @@ def asked(texts, query, ratio):
 
 @pytest.mark.parametrize("cache_bytes", [0, 2**16])
 def test_without_a_query_every_window_is_read_once(cache_bytes):
-    settings = mini.Mini(threads=1, cache_bytes=cache_bytes)
+    settings = Mini(threads=1, cache_bytes=cache_bytes)
     compressor = ctxzip.load("mini", settings=settings)
     seen = counted(compressor)
     texts = [
@@ -236,9 +239,9 @@ def test_words_of_several_requests_are_read_together():
     ]
     query = "When did the pump go back into service?"
     options = Options(granularity="word")
-    alone = ctxzip.load("mini", settings=mini.Mini(threads=1, cache_bytes=0), options=options)
+    alone = ctxzip.load("mini", settings=Mini(threads=1, cache_bytes=0), options=options)
     expected = [alone.compress_many([one])[0] for one in asked(texts, query, 0.6)]
-    together = ctxzip.load("mini", settings=mini.Mini(threads=1), options=options)
+    together = ctxzip.load("mini", settings=Mini(threads=1), options=options)
     seen = counted(together)
     found = together.compress_many(asked(texts, query, 0.6))
     assert [one.text for one in found] == [one.text for one in expected]
@@ -298,7 +301,7 @@ def crossed(scorer, some):
 
 
 def test_a_bundle_may_do_without_a_cross_encoder(without_cross):
-    scorer = mini.load(without_cross)
+    scorer = load_mini(without_cross)
     assert not crossed(scorer, request()).any()
     assert int(np.argmax(scorer.units([request()])[0].passages)) == 0
 
@@ -306,22 +309,22 @@ def test_a_bundle_may_do_without_a_cross_encoder(without_cross):
 def test_the_cross_encoder_says_the_same_everywhere(scorer):
     onnx = crossed(scorer, request())
     assert np.ptp(onnx, axis=0)[:2].min() > 0
-    none_kept = mini.load(settings=mini.Mini(cache_bytes=0))
+    none_kept = load_mini(settings=Mini(cache_bytes=0))
     assert crossed(none_kept, request()) == pytest.approx(onnx, abs=1e-4)
     pytest.importorskip("torch")
-    torch = crossed(mini.load(backend="torch", device="cpu"), request())
+    torch = crossed(load_mini(backend="torch", device="cpu"), request())
     assert torch == pytest.approx(onnx, abs=1e-3)
 
 
 def test_the_cross_encoder_reads_the_most_promising_windows_only():
-    compressor = ctxzip.load("mini", settings=mini.Mini(threads=1))
+    compressor = ctxzip.load("mini", settings=Mini(threads=1))
     seen = counted(compressor)
     texts = [
         f"Pump {i} was replaced on {i} May, and it ran well until the autumn." for i in range(40)
     ]
     some = ScoreRequest(tuple(passage(text) for text in texts), "When was pump 7 replaced?")
     values, _, _ = compressor.scorer.unit_features(some)
-    assert sum(shape[0] for name, shape in seen if name == "cross") == mini.SHORTLIST
+    assert sum(shape[0] for name, shape in seen if name == "cross") == SHORTLIST
     read = values[:, features.NAMES.index("read")]
-    assert read.sum() == mini.SHORTLIST
+    assert read.sum() == SHORTLIST
     assert read[7] == 1

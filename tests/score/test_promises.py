@@ -9,7 +9,7 @@ import pytest
 
 import ctxzip
 from ctxzip import Options
-from ctxzip.tokens import resolve
+from ctxzip.text.tokens import resolve
 from tests import checkpoints
 from tests.contract.promises import check, kept_characters, same
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ctxzip.segment import sentences
 from ctxzip.segment.language import guess
-from ctxzip.units import Kind
+from ctxzip.text.units import Kind
 from tests.segment import gold
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctxzip.segment.structure import JsonLayout, json_members
-from ctxzip.units import Kind
+from ctxzip.text.units import Kind
 
 LONG = "a value that is too long for a small container"
 RECORD = {"id": 7, "name": LONG, "tags": ["a", "b"], "more": {"x": LONG, "y": [], "z": [1, LONG]}}

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ctxzip.kit.arrays import IntArray
 from ctxzip.segment import words
-from ctxzip.units import IntArray
 from tests.segment import gold
 from tests.segment.test_sentences import PIECES
 

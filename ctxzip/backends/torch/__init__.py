@@ -1,0 +1,1 @@
+"""Where PyTorch runs checkpoints: the only modules of ctxzip that import it."""

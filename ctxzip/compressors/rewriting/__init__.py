@@ -1,0 +1,1 @@
+"""Compressors that write new text; the way of a request is ``compressor.py``."""

@@ -1,0 +1,123 @@
+"""Who writes a summary: an encoder-decoder on this machine, or a chat LLM at an endpoint."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from ctxzip.backends.chat import Chat, ChatClient, ChatError
+from ctxzip.errors import InputError
+
+if TYPE_CHECKING:
+    from ctxzip.backends.torch.causal import Seq2SeqModel
+
+__all__ = ["Abstractive", "ChatWriter", "Seq2SeqWriter", "Writer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Abstractive:
+    """Settings of compressor ``recomp-abstractive``.
+
+    Attributes:
+        beams: 1 for greedy search, as in RECOMP.
+        max_tokens: most tokens of a summary, as the model counts them; a ceiling lowers it.
+        source_tokens: most tokens of question and documents; more are cut off the end.
+        titles: put a document's title before its text.
+        check: report numbers and names of a summary that its documents do not hold.
+        allow_pickle: weights that are pickles may be read, not only safetensors.
+    """
+
+    beams: int = 1
+    max_tokens: int = 512
+    source_tokens: int = 1024
+    titles: bool = True
+    check: bool = False
+    allow_pickle: bool = False
+
+    def __post_init__(self) -> None:
+        if self.beams < 1 or self.max_tokens < 1 or self.source_tokens < 1:
+            raise InputError("beams, max_tokens and source_tokens must be at least 1.")
+
+
+class Writer(Protocol):
+    """Writes a summary for each pair of question and text. Thread-safe."""
+
+    def write(
+        self, asked: Sequence[tuple[str, str]], limits: Sequence[int | None]
+    ) -> tuple[list[str | Exception], tuple[str, ...]]:
+        """Summaries, or the reason why there is none.
+
+        Args:
+            asked: question (may be empty) and text.
+            limits: most tokens of each summary, roughly, or None.
+        """
+        ...
+
+
+class Seq2SeqWriter:
+    """A T5 or another encoder-decoder with RECOMP's prompt."""
+
+    def __init__(self, load: Callable[[], Seq2SeqModel], settings: Abstractive) -> None:
+        self._load = load
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._model: Seq2SeqModel | None = None
+
+    def write(
+        self, asked: Sequence[tuple[str, str]], limits: Sequence[int | None]
+    ) -> tuple[list[str | Exception], tuple[str, ...]]:
+        """See :class:`Writer`."""
+        with self._lock:
+            if self._model is None:
+                self._model = self._load()
+            model = self._model
+        most = self._settings.max_tokens
+        texts, notes = model.generate(
+            [f"Question: {q}\n Document: {text}\n Summary: " for q, text in asked],
+            source_tokens=self._settings.source_tokens,
+            new_tokens=[most if limit is None else max(1, min(most, limit)) for limit in limits],
+            beams=self._settings.beams,
+        )
+        return list(texts), notes
+
+    def close(self) -> None:
+        """Release the weights; a later call loads them again."""
+        with self._lock:
+            self._model = None
+
+
+class ChatWriter:
+    """Writes summaries through an endpoint. Thread-safe.
+
+    Args:
+        settings: see :class:`Chat`.
+    """
+
+    def __init__(self, settings: Chat) -> None:
+        self._settings = settings
+        self._client = ChatClient(settings)
+
+    def write(
+        self, asked: Sequence[tuple[str, str]], limits: Sequence[int | None]
+    ) -> tuple[list[str | Exception], tuple[str, ...]]:
+        """A summary, or the reason why there is none, for each pair of question and text."""
+        self._client.endpoint()
+        most = self._settings.max_tokens
+        tokens = [most if limit is None else max(1, min(most, limit)) for limit in limits]
+        with ThreadPoolExecutor(min(self._settings.parallel, max(1, len(asked)))) as pool:
+            found = list(pool.map(self._one, asked, tokens))
+        return found, ()
+
+    def _one(self, asked: tuple[str, str], tokens: int) -> str | Exception:
+        question, text = asked
+        messages = [
+            {"role": "system", "content": self._settings.instruction},
+            {"role": "user", "content": f"Question: {question}\n\nDocument:\n{text}"},
+        ]
+        try:
+            return self._client.complete(messages, tokens).text
+        except ChatError as error:
+            return error

@@ -1,0 +1,1 @@
+"""Dropping rows of a corpus: boilerplate, near-duplicates, empty ones."""

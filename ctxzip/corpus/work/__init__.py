@@ -1,0 +1,1 @@
+"""Running a job: engines, workers, the cache and the output folder."""

@@ -1,0 +1,1 @@
+"""4. What was chosen, back to text."""

@@ -1,0 +1,1 @@
+"""The shipped model; start reading at ``scorer.py``."""

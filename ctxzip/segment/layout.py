@@ -1,0 +1,75 @@
+"""Kept units → exact slices of the source.
+
+Everything that an extractive compressor puts out is a slice of its source, the whitespace between
+two kept units included: where units were dropped in between, the strongest break among them (a
+blank line before a line break before a space) is kept, so paragraphs stay paragraphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from ctxzip.kit.arrays import BoolArray, IntArray
+from ctxzip.text.spans import merge
+from ctxzip.text.units import Units
+
+__all__ = ["Layout", "TextLayout"]
+
+
+class Layout(Protocol):
+    """How the selected units of one document become text again."""
+
+    @property
+    def units(self) -> Units:
+        """What may be selected."""
+        ...
+
+    def spans(self, selected: BoolArray) -> IntArray | Sequence[tuple[int, int]]:
+        """Source slices, in order, whose concatenation is the text."""
+        ...
+
+
+def _newlines(text: str) -> IntArray:
+    """Offsets of the line feeds of a text."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    return np.flatnonzero(codes == 10)
+
+
+@dataclass(slots=True, eq=False)
+class TextLayout:
+    """Prose and markdown: units with whitespace between them."""
+
+    text: str
+    units: Units
+    _strength: IntArray | None = None
+
+    def _gap_strength(self) -> IntArray:
+        """For each unit the break before it: 0 none, 1 space, 2 line break, 3 blank line."""
+        if self._strength is None:
+            units = self.units
+            before = np.concatenate([[0], units.end[:-1]])
+            lines = _newlines(self.text)
+            breaks = np.searchsorted(lines, units.start) - np.searchsorted(lines, before)
+            self._strength = np.minimum(breaks, 2) + (units.start > before)
+        return self._strength
+
+    def spans(self, selected: BoolArray) -> IntArray:
+        """See :class:`Layout`; int64, shape (k, 2), merged, so that no two slices touch."""
+        chosen = np.flatnonzero(selected)
+        start, end = self.units.start, self.units.end
+        words = np.stack([start[chosen], end[chosen]], axis=1)
+        if len(chosen) < 2:
+            return merge(words)
+        after = chosen[1:]
+        if bool((np.diff(chosen) == 1).all()):
+            best = after
+        else:
+            n = len(self.units) + 1
+            key = self._gap_strength() * n + np.arange(n - 1)
+            best = np.maximum.reduceat(key[: chosen[-1] + 1], chosen[:-1] + 1) % n
+        gaps = np.stack([end[best - 1], start[best]], axis=1)
+        return merge(np.concatenate([words, gaps]))

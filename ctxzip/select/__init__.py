@@ -1,0 +1,1 @@
+"""3. What stays under the ceiling; start reading at ``selection.py``."""

@@ -1,0 +1,1 @@
+"""Text itself: units and spans, tokens and vocabularies, what is protected."""
