@@ -9,8 +9,9 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.runnables import RunnableSerializable
 
-from ctxzip.provenance import acompress_nodes, compress_nodes
+from ctxzip.api import acompress_nodes, compress_nodes
 from langchain_ctxzip import tracing
+from langchain_ctxzip.runnable import CtxzipRunnable
 from langchain_ctxzip.settings import Settings
 
 __all__ = ["CtxzipCompressor"]
@@ -99,6 +100,4 @@ class CtxzipCompressor(Settings, BaseDocumentCompressor):
             documents_key: where the mapping holds the documents.
             query_key: where it holds the question; it may be missing.
         """
-        from langchain_ctxzip.runnable import CtxzipRunnable
-
         return CtxzipRunnable(compressor=self, documents_key=documents_key, query_key=query_key)

@@ -7,8 +7,7 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage
 
-from ctxzip import compress_messages
-from ctxzip.guard import Guard
+from ctxzip import Guard, compress_messages
 
 __all__ = ["role_of", "shorten", "texts_of", "with_texts"]
 

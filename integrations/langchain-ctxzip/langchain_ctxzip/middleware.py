@@ -12,8 +12,8 @@ from typing import Any
 from langchain.agents.middleware.types import AgentMiddleware, ModelRequest, ModelResponse
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
-from ctxzip import Budget, Compressor, Document, InputError, Request
-from ctxzip.guard import Guard, Outcome
+from ctxzip import Budget, Compressor, Document, Guard, InputError, Request
+from ctxzip.api import Outcome
 from langchain_ctxzip.messages import role_of, shorten, texts_of, with_texts
 
 __all__ = ["CtxzipMiddleware"]
@@ -34,7 +34,7 @@ class CtxzipMiddleware(AgentMiddleware[Any, Any, Any]):
         target_tokens: ceiling in tokens on all texts of the conversation, the system prompt
             included; None for no ceiling.
         exclude_tools: names of tools whose results ``tool_tokens`` does not touch.
-        compressor: a name, a compressor, or a ``ctxzip.guard.Guard`` with its own time limit.
+        compressor: a name, a compressor, or a ``ctxzip.Guard`` with its own time limit.
 
     Raises:
         ctxzip.InputError: a value is out of range or the compressor does not exist.

@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForChainRun,
     CallbackManagerForChainRun,
+    Callbacks,
 )
 from langchain_core.documents import Document
 from langchain_core.prompt_values import ChatPromptValue, PromptValue, StringPromptValue
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
+from pydantic import ConfigDict
 
+from ctxzip import Budget, Guard, InputError, Request
 from ctxzip import Document as Source
-from ctxzip import InputError, Request
-from langchain_ctxzip.compressor import CtxzipCompressor
 from langchain_ctxzip.messages import shorten
 
 __all__ = ["CtxzipRunnable"]
+
+
+@runtime_checkable
+class DocumentCompressor(Protocol):
+    """What the step asks for; ``CtxzipCompressor`` has it."""
+
+    ratio: float | None
+    target_tokens: int | None
+
+    @property
+    def budget(self) -> Budget: ...
+    @property
+    def guard(self) -> Guard: ...
+    def compress_documents(
+        self, documents: Sequence[Document], query: str | None, callbacks: Callbacks | None = None
+    ) -> list[Document]: ...
+    async def acompress_documents(
+        self, documents: Sequence[Document], query: str | None, callbacks: Callbacks | None = None
+    ) -> list[Document]: ...
 
 
 class CtxzipRunnable(RunnableSerializable[Any, Any]):
@@ -29,7 +49,9 @@ class CtxzipRunnable(RunnableSerializable[Any, Any]):
     user message and its tool calls.
     """
 
-    compressor: CtxzipCompressor
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    compressor: DocumentCompressor
     documents_key: str = "documents"
     query_key: str = "query"
 

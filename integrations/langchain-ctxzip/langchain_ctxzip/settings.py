@@ -10,11 +10,8 @@ from langchain_core.documents import Document
 from langchain_core.load.serializable import Serializable
 from pydantic import ConfigDict, Field, PrivateAttr, field_serializer, model_validator
 
-from ctxzip import Budget, Compressor, Options
-from ctxzip.api import budget_of
-from ctxzip.events import Hook
-from ctxzip.guard import Guard, OnError
-from ctxzip.provenance import KEY, Answer, Form, Node, Scope, encoded
+from ctxzip import Budget, Compressor, Guard, Options
+from ctxzip.api import KEY, Answer, Form, Hook, Node, OnError, Scope, budget_of, encoded
 
 __all__ = ["Settings"]
 
@@ -69,7 +66,7 @@ class Settings(Serializable):
     """Most seconds for which an asynchronous call waits for others to share its batch."""
 
     on_event: Hook | None = Field(default=None, exclude=True)
-    """Called with a ``ctxzip.events.CompressionEvent`` after each compression."""
+    """Called with a ``ctxzip.CompressionEvent`` after each compression."""
 
     _guard: Guard = PrivateAttr()
     _budget: Budget = PrivateAttr()

@@ -14,8 +14,7 @@ from langchain_core.runnables.config import (
     get_callback_manager_for_config,
 )
 
-from ctxzip.events import event_of
-from ctxzip.provenance import Answer
+from ctxzip.api import Answer, event_of
 
 __all__ = [
     "COMPRESSED",

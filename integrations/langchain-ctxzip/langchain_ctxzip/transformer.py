@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.documents import BaseDocumentTransformer, Document
 
-from ctxzip.provenance import Form, Scope, acompress_nodes, compress_nodes
+from ctxzip.api import Form, Scope, acompress_nodes, compress_nodes
 from langchain_ctxzip.settings import Settings
 
 __all__ = ["CtxzipTransformer"]

@@ -21,7 +21,7 @@ from langchain_ctxzip import CtxzipCompressor, CtxzipTransformer
 from pydantic import ValidationError
 
 import ctxzip
-from ctxzip.events import CompressionEvent
+from ctxzip import CompressionEvent
 
 
 def cut(text: str, spans: list[list[int]]) -> str:

@@ -17,8 +17,7 @@ from langchain_core.outputs import ChatResult
 from langchain_core.tools import tool
 from langchain_ctxzip import CtxzipMiddleware
 
-from ctxzip import BudgetError, InputError, Options, load
-from ctxzip.guard import Guard
+from ctxzip import BudgetError, Guard, InputError, Options, load
 
 
 class Model(GenericFakeChatModel):

@@ -48,8 +48,7 @@ from llama_index.postprocessor.ctxzip import (
 from pydantic import ValidationError
 
 import ctxzip
-from ctxzip import Budget, Compression, ModelError, Request
-from ctxzip.events import CompressionEvent
+from ctxzip import Budget, Compression, CompressionEvent, ModelError, Request
 
 TEXTS = (
     "The north pump failed on Monday evening. It was replaced on 12 March 2021 by the night crew. "

@@ -11,7 +11,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle
 from llama_index.postprocessor.ctxzip.events import dispatcher, report
 from llama_index.postprocessor.ctxzip.settings import Settings, merged
 
-from ctxzip.provenance import Answer, Node, acompress_nodes, compress_nodes
+from ctxzip.api import Answer, Node, acompress_nodes, compress_nodes
 
 __all__ = ["CtxzipPostprocessor"]
 

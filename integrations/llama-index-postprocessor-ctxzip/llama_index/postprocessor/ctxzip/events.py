@@ -8,8 +8,7 @@ from typing import Any
 from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
 from llama_index.core.instrumentation.events.base import BaseEvent  # type: ignore[attr-defined]
 
-from ctxzip.events import event_of
-from ctxzip.provenance import Answer
+from ctxzip.api import Answer, event_of
 
 __all__ = ["CtxzipEndEvent", "CtxzipFallbackEvent", "dispatcher", "report"]
 

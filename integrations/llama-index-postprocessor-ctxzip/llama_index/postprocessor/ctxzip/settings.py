@@ -17,11 +17,8 @@ from llama_index.core.bridge.pydantic import (
 from llama_index.core.schema import BaseNode, MediaResource, MetadataMode, TextNode
 from llama_index.core.schema import Node as AnyNode
 
-from ctxzip import Budget, Compressor, Options
-from ctxzip.api import budget_of
-from ctxzip.events import Hook
-from ctxzip.guard import Guard, OnError
-from ctxzip.provenance import KEY, Answer, Form, Node, Scope, encoded
+from ctxzip import Budget, Compressor, Guard, Options
+from ctxzip.api import KEY, Answer, Form, Hook, Node, OnError, Scope, budget_of, encoded
 
 __all__ = ["Settings"]
 

@@ -10,7 +10,7 @@ from llama_index.core.schema import BaseNode, TransformComponent
 from llama_index.postprocessor.ctxzip.events import dispatcher, report
 from llama_index.postprocessor.ctxzip.settings import Settings, merged
 
-from ctxzip.provenance import Answer, Form, Node, Scope, acompress_nodes, compress_nodes
+from ctxzip.api import Answer, Form, Node, Scope, acompress_nodes, compress_nodes
 
 __all__ = ["CtxzipTransform"]
 
