@@ -1,12 +1,13 @@
 """The way of a request about code, in order.
 
-    segment   text             → tree of definitions and statements   segment/code.py
-    rank      functions, query → usefulness per function              score/code.py, perplexity.py
-    plan      scores, costs    → functions, and blocks inside them    plan.py, fine.py
+    segment   text             → tree of definitions and statements   segment/parse.py
+    rank      functions, query → usefulness per function              score/words.py, perplexity.py
+    plan      scores, costs    → functions, and blocks inside them    select/plan.py, blocks.py
     render    plan             → text, markers where lines are gone   render.py
 
 Shi et al., "LongCodeZip: Compress Long Context for Code Language Models" (ASE 2025, arXiv
-2510.00446), with a parser instead of regular expressions and a ceiling that holds.
+2510.00446), with a parser instead of regular expressions and a ceiling that holds. Where else it
+differs from the published code is said in ``README.md``.
 """
 
 from __future__ import annotations

@@ -4,6 +4,9 @@ For comparison. Its ceiling is none: functions are taken by falling score until 
 budget by up to 100 tokens and one function, and the rate applies again to the lines of what was
 taken. Where its code does not do what its paper says, the code is followed: the first token of the
 question does not count for functions but counts for blocks, and blank lines are read as one space.
+
+Two things of it are not here. Its chunker: functions come ready cut. And its second model: it takes
+the perplexities of lines from Qwen2.5-Coder-0.5B-Instruct whatever model ranks the functions.
 """
 
 from __future__ import annotations

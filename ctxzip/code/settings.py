@@ -24,12 +24,16 @@ class LongCodeZip:
             there is room for them.
         fine: compress inside functions too; False keeps whole functions only.
         fine_ratio: fraction of the functions chosen in the coarse stage that the fine stage keeps.
+            The default is ours; the published code takes the rate again.
         beta: how much more of a relevant function stays than of another, in [0, 1].
         min_lines: functions of fewer lines stay whole.
         shortlist: with perplexity, the model reads only the functions that rank first by their
             words, up to this multiple of the budget in tokens; None reads all.
-        compat: choose as the published code does, for comparison; the ratio is then a goal and no
-            ceiling, and it applies to functions and again to their blocks.
+        compat: choose among functions and blocks as the published code does, for comparison; the
+            ratio is then a goal and no ceiling, and it applies to functions and again to their
+            blocks. What is a function is found by our parser, not by its regular expressions, and
+            one model gives all perplexities, where its lines are read by a second one
+            (Qwen2.5-Coder-0.5B-Instruct).
         endpoint: an OpenAI-compatible completions endpoint that returns the log-probabilities of
             the prompt (vLLM, llama.cpp), instead of a model on this machine.
     """

@@ -57,7 +57,7 @@ class Embedder(Protocol):
 
 
 class SentenceEmbedder:
-    """Every sentence alone, with its document's title before it, as RECOMP reads them.
+    """Every sentence alone, as RECOMP reads them, or with its document's title before it.
 
     Args:
         encoder: the transformer.

@@ -4,6 +4,10 @@ Xu et al., "RECOMP: Improving Retrieval-Augmented LMs with Compression and Selec
 (ICLR 2024, arXiv 2310.04408). RECOMP's own checkpoints are Contrievers: the mean of the token
 states, compared by the raw dot product. A sentence-transformers folder brings its own pooling,
 normalisation and prompts, which are read from its files and applied here, in NumPy.
+
+Its published code scores each text as it is given and chooses nothing. That a title stands before
+each sentence (``titles``) and that sentences come out in source order, not by falling score, is
+therefore ours.
 """
 
 from __future__ import annotations
@@ -52,11 +56,12 @@ class Recomp:
     """Settings of compressor ``recomp-extractive``.
 
     Attributes:
-        top_n: most sentences that stay in all (RECOMP: 1 for single-hop questions, 2 for
-            HotpotQA). With it no ratio is needed.
+        top_n: most sentences that stay in all documents together, in source order (RECOMP: 1 for
+            single-hop questions, 2 for HotpotQA). With it no ratio is needed.
         min_similarity: sentences less similar to the query are dropped; on the model's own scale,
             raw dot products or cosines. With it no ratio is needed.
-        titles: put a document's title before each of its sentences, as RECOMP does.
+        titles: put a document's title before each of its sentences. RECOMP's scoring code takes
+            the text as it is; what its authors had put into it cannot be seen there.
         diversity: 0 ranks by similarity alone; up to 1, a sentence that resembles better ones is
             ranked lower (maximal marginal relevance).
         duplicate: cosine from which a sentence repeats a better one and is dropped, or None.

@@ -4,6 +4,10 @@ Hwang et al., "EXIT: Context-Aware Extractive Compression for Enhancing Retrieva
 Generation" (2024, arXiv 2412.12559). A sentence is read after the query and its own whole document,
 and the model answers whether it is useful; its score is P("Yes") against "No". Query and document
 are the same for all sentences of a document, so they are read once and their cache is shared.
+
+The context is the sentence's own document because the adapter was trained on that. The inference
+code released with the paper (commit caa96ea) passes all retrieved documents, joined; a later
+rewrite of it (4c0141a) passes each sentence's own.
 """
 
 from __future__ import annotations

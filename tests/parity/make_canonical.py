@@ -4,8 +4,11 @@
     python -m tests.parity.make_canonical PATH/TO/recomp PATH/TO/EXIT
 
 Made with commits d746d9f of RECOMP and caa96ea of EXIT, on the tiny
-checkpoints that ``tests.checkpoints.by_formula`` writes. EXIT is asked sentence by sentence with
-the sentence's own document as the full context, as its paper and its later code do.
+checkpoints that ``tests.checkpoints.by_formula`` writes. Only the authors' scoring functions run;
+what they are handed is ours. RECOMP gets sentences with their titles before them, where its own
+script passes texts as they are. EXIT is asked sentence by sentence with the sentence's own document
+as the full context, as in its training and in its later code (4c0141a); the pipeline of this commit
+joins all documents.
 """
 
 from __future__ import annotations
@@ -53,7 +56,7 @@ def module(path: Path, *stand_ins: str) -> Any:
 
 
 def recomp(repository: Path, folder: Path) -> list[float]:
-    """RECOMP's scores of all sentences, titles before them."""
+    """RECOMP's scores of all sentences, with titles put before them here."""
     from transformers import AutoModel, AutoTokenizer
 
     code = module(repository / "run_extractive_compressor.py", "pandas", "rank_bm25")

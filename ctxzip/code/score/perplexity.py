@@ -5,7 +5,8 @@ a function is cut into blocks behind lines that surprise the model more than the
 The published code reads each block again, by itself, and a function once for each of its lines.
 Here both come from the reading that ranked the function: a block is worth how much lower the
 perplexity of the question is beside it and the function's header than beside the block that helps
-least. ``LongCodeZip(compat=True)`` reads as published.
+least. ``LongCodeZip(compat=True)`` reads as published, but with one model: the published code takes
+the perplexities of lines from a second one.
 """
 
 from __future__ import annotations

@@ -22,10 +22,11 @@ class Abstractive:
     """Settings of compressor ``recomp-abstractive``.
 
     Attributes:
-        beams: 1 for greedy search, as in RECOMP.
+        beams: 1 for greedy search, which is what RECOMP's published command does.
         max_tokens: most tokens of a summary, as the model counts them; a ceiling lowers it.
         source_tokens: most tokens of question and documents; more are cut off the end.
-        titles: put a document's title before its text.
+        titles: put a document's title before its text. RECOMP's code takes all documents as one
+            ready string, so titles and the line breaks between documents are ours.
         check: report numbers and names of a summary that its documents do not hold.
         allow_pickle: weights that are pickles may be read, not only safetensors.
     """
