@@ -34,7 +34,7 @@ bench: $(DEV)
 bench-published: $(DEV)
 	$(BIN)/python -m tests.benchmarks.published
 
-# Each peer gets an environment of its own under the cache folder; writes the table into README.md.
+# Each peer gets an environment of its own under the cache folder; writes the table into tests/benchmarks/README.md.
 bench-peers: $(DEV)
 	$(BIN)/python -m tests.benchmarks.peers --data $(DATA) --readme
 

@@ -1,6 +1,6 @@
 """Sentences embedded once, before any question: a question then costs its own encoding only.
 
-Needs faiss: pip install "ctxzip[index]". On the command line the same is
+Needs faiss: pip install -e ".[index]". On the command line the same is
 
     ctxzip corpus index examples/corpus -o handbook.index
 """

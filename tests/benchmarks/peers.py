@@ -5,8 +5,8 @@
 Each peer runs in an environment of its own under the cache folder, with the settings that its
 documentation recommends, on the same requests, under the same ceiling in o200k_base tokens. What
 is installed and what is answered is kept there: run it again, and it goes on where it stopped.
-Everything is judged from the text alone, by the same rule. ``--readme`` writes the table into
-README.md and the plot beside this file.
+Everything is judged from the text alone, by the same rule. ``--readme`` writes the table into the
+README.md beside this file, and the plot.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from tests.benchmarks.weights import weights
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = Path(__file__).with_name("peer_worker.py")
 PLOT = Path(__file__).with_name("peers.svg")
+README = Path(__file__).with_name("README.md")
 SETS = ("hotpotqa_dev", "qed_dev")
 BEGIN, END = "<!-- peers:begin -->", "<!-- peers:end -->"
 
@@ -442,14 +443,13 @@ def label(axes: Any, points: Sequence[tuple[str, float, float]]) -> None:
 
 def into_readme(text: str) -> None:
     """Put the table between its markers."""
-    path = ROOT / "README.md"
-    readme = path.read_text("utf-8")
+    readme = README.read_text("utf-8")
     if BEGIN not in readme or END not in readme:
-        raise SystemExit(f"README.md has no {BEGIN} and {END}.")
+        raise SystemExit(f"{README} has no {BEGIN} and {END}.")
     head, _, rest = readme.partition(BEGIN)
     tail = rest.partition(END)[2]
-    picture = f"![Evidence recall against time]({PLOT.relative_to(ROOT).as_posix()})"
-    path.write_text(f"{head}{BEGIN}\n{text}\n\n{picture}\n{END}{tail}", encoding="utf-8")
+    picture = f"![Evidence recall against time]({PLOT.name})"
+    README.write_text(f"{head}{BEGIN}\n{text}\n\n{picture}\n{END}{tail}", encoding="utf-8")
 
 
 def say(line: str) -> None:
@@ -466,7 +466,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=30, help="of each set")
     parser.add_argument("--slow", type=int, default=8, help="requests of the slow peers, in all")
     parser.add_argument("--ratio", type=float, default=0.3)
-    parser.add_argument("--readme", action="store_true", help="write README.md and the plot")
+    parser.add_argument("--readme", action="store_true", help="write the table and the plot")
     options = parser.parse_args()
     cache = options.cache.resolve()
     records: list[Record] = []
