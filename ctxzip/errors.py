@@ -35,6 +35,16 @@ class BudgetError(CtxzipError, ValueError):
         self.needed = needed
         self.ceiling = ceiling
 
+    @classmethod
+    def for_protected(cls, needed: int, ceiling: int) -> BudgetError:
+        """The error of a request whose hard-protected text alone takes ``needed`` tokens."""
+        return cls(
+            f"The hard-protected text alone takes {needed} tokens; the ceiling is {ceiling}.",
+            needed=needed,
+            ceiling=ceiling,
+            hint=f"Allow at least {needed} tokens, or protect less.",
+        )
+
 
 class ModelError(CtxzipError, RuntimeError):
     """A model bundle or checkpoint is missing, damaged or of the wrong kind."""

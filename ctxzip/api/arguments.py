@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from ctxzip.compressors import load
 from ctxzip.errors import InputError
+from ctxzip.kit.batch import BatchCompressor
 from ctxzip.segment.prepare import document_of
 from ctxzip.types import Budget, Compressor, Document, Options, Request, check_text
 
@@ -51,8 +52,7 @@ def request_of(prompt: Prompt, query: str | None, budget: Budget) -> Request:
 def options_of(compressor: str | Compressor, options: Options | None) -> Options:
     """The options that apply: the caller's, else the compressor object's, else the defaults."""
     if options is None:
-        own = None if isinstance(compressor, str) else getattr(compressor, "options", None)
-        return own if isinstance(own, Options) else Options()
+        return compressor.options if isinstance(compressor, BatchCompressor) else Options()
     if not isinstance(options, Options):
         raise InputError(f"options={options!r} is not a ctxzip.Options.")
     return options
@@ -67,7 +67,7 @@ def compressor_of(compressor: str | Compressor, options: Options) -> Compressor:
             f"compressor={compressor!r} is neither a name nor a compressor.",
             hint="See ctxzip.list_compressors().",
         )
-    if options != getattr(compressor, "options", Options()):
+    if options != options_of(compressor, None):
         raise InputError(
             f"options are given beside the compressor {compressor.name!r}, which has its own.",
             hint="Give them to ctxzip.load(name, options=...).",

@@ -139,9 +139,8 @@ def _chosen(
     if index is None:
         return compressor_of(compressor, options)
     if compressor not in ("auto", "recomp-extractive"):
-        name = compressor if isinstance(compressor, str) else getattr(compressor, "name", "?")
         raise InputError(
-            f"index= is for compressor 'recomp-extractive', not for {name!r}.",
+            f"index= is for compressor 'recomp-extractive', not for {compressor!r}.",
             hint="Leave compressor= out, or load the compressor with"
             " settings=ctxzip.Recomp(index=...).",
         )

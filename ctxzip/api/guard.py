@@ -92,8 +92,12 @@ class Guard(BatchCompressor):
     name: str = field(init=False)
 
     def __post_init__(self) -> None:
-        named = getattr(self.compressor, "name", type(self.compressor).__name__)
-        self.name = self.compressor if isinstance(self.compressor, str) else named
+        if isinstance(self.compressor, str):
+            self.name = self.compressor
+        elif isinstance(self.compressor, Compressor):
+            self.name = self.compressor.name
+        else:  # refused by the first call
+            self.name = type(self.compressor).__name__
         if self.options == Options():
             self.options = options_of(self.compressor, None)
         if self.on_error not in ("fallback", "raise"):

@@ -22,6 +22,7 @@ from typing import Any, Generic, TypeVar
 
 from ctxzip.api.arguments import compressor_of
 from ctxzip.errors import CtxzipError
+from ctxzip.kit.batch import BatchCompressor
 from ctxzip.types import Compression, Compressor, Options, Request
 
 __all__ = ["MOST_THREADS", "Lane", "LaneBusyError", "Ticket", "lane_of"]
@@ -221,7 +222,8 @@ class Lane:
         return running >= _PARALLEL
 
     def _side_by_side(self) -> bool:
-        return bool(getattr(self._loaded, "side_by_side", True))
+        loaded = self._loaded
+        return loaded.side_by_side if isinstance(loaded, BatchCompressor) else True
 
     def _gather(self) -> None:
         """Wait for company until the window ends, it falls quiet, or somebody is in a hurry."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
@@ -78,6 +78,11 @@ class Encoder(Protocol):
     name: str
     tokenizer: tokenizers.Tokenizer
     frame: Frame
+
+    @property
+    def add_tokens(self) -> Callable[[int, int], None] | None:
+        """Gives the model more embeddings: their number, and a seed; None where it cannot grow."""
+        ...
 
     def forward(self, inputs: Sequence[IntArray]) -> Encoded:
         """Run the model.

@@ -75,6 +75,8 @@ class ExportedEncoder:
         threads: threads of the runtime; the processors of this process by default, at most 8.
     """
 
+    add_tokens = None  # an exported model is as it is
+
     def __init__(self, folder: Path, head: str, threads: int | None = None) -> None:
         from tokenizers import Tokenizer
 

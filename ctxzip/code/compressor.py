@@ -28,6 +28,7 @@ from ctxzip.code.settings import LongCodeZip
 from ctxzip.errors import InputError
 from ctxzip.kit.batch import DEFAULT_RATIO, BatchCompressor
 from ctxzip.render.result import identity
+from ctxzip.select.search import fit
 from ctxzip.types import Compression, Options, Request
 
 __all__ = ["CodeCompressor"]
@@ -65,6 +66,11 @@ class CodeCompressor(BatchCompressor):
             InputError: a threshold, which scores of code are not calibrated for.
         """
         return [self._one(self._budgeted(request)) for request in requests]
+
+    def floor(self, request: Request) -> int:
+        """See :class:`ctxzip.kit.batch.BatchCompressor`; nothing is ranked for it."""
+        job = Job(request, self.options)
+        return job.count(job.protected())
 
     def warmup(self) -> None:
         """Load what the first call would load."""
@@ -166,29 +172,14 @@ class CodeCompressor(BatchCompressor):
 
 
 def _steer(job: Job, planner: Planner, ceiling: int) -> Outcome | None:
-    """Plan for budgets until the counted text fills the ceiling; None where nothing fits."""
-    best: Outcome | None = None
-    low, high, budget = -1, 2 * ceiling + 64, ceiling
-    for _ in range(_TRIES):
-        plans = planner.plan(budget)
-        pieces = [job.render(plan, d) for d, plan in enumerate(plans)]
-        tokens = job.count(pieces)
-        if tokens <= ceiling:
-            if best is None or tokens > best.tokens:
-                best = Outcome(pieces, tokens)
-            if ceiling - tokens <= max(8, ceiling // 100):
-                break
-            low = budget
-            budget += ceiling - tokens
-        else:
-            high = budget
-            budget -= tokens - ceiling
-        if not low < budget < high:
-            budget = (low + high) // 2
-        if budget in (low, high):
-            break
-    if best is None:
-        pieces = [job.render(plan, d) for d, plan in enumerate(planner.plan(0))]
-        tokens = job.count(pieces)
-        best = Outcome(pieces, tokens) if tokens <= ceiling else None
-    return best
+    """The fullest plan that was found to fit; None where nothing does."""
+    fitted = fit(
+        lambda budget: [job.render(plan, d) for d, plan in enumerate(planner.plan(budget))],
+        job.count,
+        ceiling,
+        slack=max(8, ceiling // 100),
+        most=2 * ceiling + 63,
+        steps=_TRIES,
+        settle=True,
+    )
+    return None if fitted is None else Outcome(fitted.selected, fitted.tokens)

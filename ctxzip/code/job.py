@@ -147,25 +147,23 @@ class Job:
         per_unit = tuple(scores[np.array(some, np.int64)] for some in self._units)
         return replace(outcome, scores=per_unit, notes=tuple(notes))
 
+    def protected(self) -> list[list[Piece]]:
+        """Nothing but what is protected."""
+        return [
+            [Piece(slices(p.text, np.array([span])), span[0]) for span in hard.tolist()]
+            for p, hard in zip(self.prepared.passages, self.prepared.hard, strict=True)
+        ]
+
     def protected_only(self, ceiling: int) -> Outcome:
-        """Nothing but what is protected, where the lines around it do not fit.
+        """What is protected, where the lines around it do not fit.
 
         Raises:
             BudgetError: even that is too much.
         """
-        prepared = self.prepared
-        pieces = [
-            [Piece(slices(p.text, np.array([span])), span[0]) for span in hard.tolist()]
-            for p, hard in zip(prepared.passages, prepared.hard, strict=True)
-        ]
+        pieces = self.protected()
         tokens = self.count(pieces)
         if tokens > ceiling:
-            raise BudgetError(
-                f"The hard-protected text alone takes {tokens} tokens; the ceiling is {ceiling}.",
-                needed=tokens,
-                ceiling=ceiling,
-                hint=f"Allow at least {tokens} tokens, or protect less.",
-            )
+            raise BudgetError.for_protected(tokens, ceiling)
         per_unit = tuple(np.zeros(len(some)) for some in self._units)
         notes = ("only what is protected fits the ceiling",)
         return Outcome(pieces, tokens, per_unit, notes)

@@ -14,9 +14,10 @@ import numpy as np
 from ctxzip.backends import bundle
 from ctxzip.compressors.by_kind import Mixed
 from ctxzip.errors import InputError, MissingExtraError
+from ctxzip.kit.batch import BatchCompressor
 from ctxzip.kit.once import Once
 from ctxzip.pipeline import Pipeline, Policy
-from ctxzip.types import Compressor, Options
+from ctxzip.types import Options
 
 if TYPE_CHECKING:
     from ctxzip.backends.encoder import Encoder
@@ -55,13 +56,13 @@ class _Ask:
     compiled: bool = False
 
 
-def _lexical(ask: _Ask, options: Options | None) -> Compressor:
+def _lexical(ask: _Ask, options: Options | None) -> BatchCompressor:
     from ctxzip.score.lexical import LexicalScorer
 
     return Pipeline(ask.name, _shared(ask, LexicalScorer), options, Policy(side_by_side=False))
 
 
-def _mini(ask: _Ask, options: Options | None) -> Compressor:
+def _mini(ask: _Ask, options: Options | None) -> BatchCompressor:
     from ctxzip.score.mini.scorer import Mini
 
     settings = _settings(ask, Mini)
@@ -83,7 +84,7 @@ def _mini(ask: _Ask, options: Options | None) -> Compressor:
     return Pipeline(ask.name, scorer, options)
 
 
-def _llmlingua2(ask: _Ask, options: Options | None) -> Compressor:
+def _llmlingua2(ask: _Ask, options: Options | None) -> BatchCompressor:
     from ctxzip.score.classifier import ClassifierScorer, LLMLingua2
 
     settings = _settings(ask, LLMLingua2)
@@ -99,7 +100,7 @@ def _llmlingua2(ask: _Ask, options: Options | None) -> Compressor:
     return Pipeline(ask.name, scorer, options, Policy(granularity="word"))
 
 
-def _recomp_extractive(ask: _Ask, options: Options | None) -> Compressor:
+def _recomp_extractive(ask: _Ask, options: Options | None) -> BatchCompressor:
     from ctxzip.score.embedding import EmbeddingScorer, Recomp
 
     settings = _settings(ask, Recomp)
@@ -133,7 +134,7 @@ def _embedder(ask: _Ask, pickles: bool) -> Callable[[], Embedder]:
     return _shared(replace(ask, settings=pickles), lambda: Once(make))
 
 
-def _exit(ask: _Ask, options: Options | None) -> Compressor:
+def _exit(ask: _Ask, options: Options | None) -> BatchCompressor:
     from ctxzip.score.likelihood import Exit, LikelihoodScorer
 
     settings = _settings(ask, Exit)
@@ -150,7 +151,7 @@ def _exit(ask: _Ask, options: Options | None) -> Compressor:
     return Pipeline(ask.name, scorer, options, Policy(granularity="sentence", threshold=0.5))
 
 
-def _recomp_abstractive(ask: _Ask, options: Options | None) -> Compressor:
+def _recomp_abstractive(ask: _Ask, options: Options | None) -> BatchCompressor:
     from ctxzip.compressors.rewriting.compressor import RewritingCompressor
     from ctxzip.compressors.rewriting.writers import Abstractive, Seq2SeqWriter
 
@@ -169,14 +170,14 @@ def _recomp_abstractive(ask: _Ask, options: Options | None) -> Compressor:
     )
 
 
-def _longcodezip(ask: _Ask, options: Options | None) -> Compressor:
-    def text(some: Options) -> Compressor:
+def _longcodezip(ask: _Ask, options: Options | None) -> BatchCompressor:
+    def text(some: Options) -> BatchCompressor:
         return _lexical(_Ask("lexical"), some)
 
     return Mixed(ask.name, lambda some: _code(ask, some), text, options)
 
 
-def _code(ask: _Ask, options: Options) -> Compressor:
+def _code(ask: _Ask, options: Options) -> BatchCompressor:
     """The compressor of documents that are source code."""
     from ctxzip.code.compressor import CodeCompressor
     from ctxzip.code.score.vectors import Embedded
@@ -233,7 +234,7 @@ def _perplexity(ask: _Ask, settings: LongCodeZip) -> CodeScorer:
     return PerplexityCode(likelihood, settings.shortlist)
 
 
-def _chat_summary(ask: _Ask, options: Options | None) -> Compressor:
+def _chat_summary(ask: _Ask, options: Options | None) -> BatchCompressor:
     from ctxzip.backends.chat import Chat
     from ctxzip.compressors.rewriting.compressor import RewritingCompressor
     from ctxzip.compressors.rewriting.writers import ChatWriter

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from types import MappingProxyType
 
 import numpy as np
@@ -14,12 +15,12 @@ from ctxzip.code.score.words import LexicalCode
 from ctxzip.code.segment import detect
 from ctxzip.errors import BudgetError, InputError
 from ctxzip.kit.batch import DEFAULT_RATIO, BatchCompressor
+from ctxzip.select.search import fit
 from ctxzip.text import tokens
 from ctxzip.types import (
     Budget,
     CompressedDocument,
     Compression,
-    Compressor,
     Document,
     Options,
     Request,
@@ -28,8 +29,8 @@ from ctxzip.types import (
 
 __all__ = ["Mixed", "is_code"]
 
-_TRIES = 8
-_FENCED = 0.5
+_JOINT = 2  # tokens of the separator between two kinds
+_FENCED = 0.5  # share of a document
 
 
 def is_code(document: Document) -> bool:
@@ -61,22 +62,25 @@ class Mixed(BatchCompressor):
         text: makes the compressor of everything else.
         options: what is rarely set.
         calibrated: the latter takes a threshold; with one it gets code too.
+        routes: text is as welcome as code; otherwise it is a surprise, and the result says so.
     """
 
     def __init__(
         self,
         name: str,
-        code: Callable[[Options], Compressor],
-        text: Callable[[Options], Compressor],
+        code: Callable[[Options], BatchCompressor],
+        text: Callable[[Options], BatchCompressor],
         options: Options | None = None,
         *,
         calibrated: bool = False,
+        routes: bool = False,
     ) -> None:
         self._calibrated = calibrated
+        self.routes = routes
         self.name = name
         self.options = options if options is not None else Options()
         self._make = {True: code, False: text}
-        self._made: dict[bool, Compressor] = {}
+        self._made: dict[bool, BatchCompressor] = {}
         self._lock = threading.Lock()
 
     def compress_many(self, requests: Sequence[Request]) -> list[Compression]:
@@ -128,7 +132,7 @@ class Mixed(BatchCompressor):
         if code:
             why = f"{self.name}: {result.compressor}, because the text is source code"
             return replace(result, path=(why, *result.path))
-        if self._calibrated or not any(d.text.strip() for d in request.documents):
+        if self.routes or not any(d.text.strip() for d in request.documents):
             return result
         why = f"the text is not source code: compressed by {result.compressor}"
         notes = (*result.notes, why)
@@ -146,7 +150,7 @@ class Mixed(BatchCompressor):
         for compressor in made:
             compressor.close()
 
-    def _compressor(self, code: bool, options: Options) -> Compressor:
+    def _compressor(self, code: bool, options: Options) -> BatchCompressor:
         """The compressor of one kind; kept for the options that are meant for all requests."""
         if options != self.options:
             return self._make[code](options)
@@ -156,59 +160,65 @@ class Mixed(BatchCompressor):
             return self._made[code]
 
     def _both(self, request: Request, flags: list[bool]) -> Compression:
-        """One request with documents of both kinds: the text first, code in the room left."""
+        """One request with documents of both kinds.
+
+        What must stay of each kind is asked for first; of the rest the text gets its share and code
+        the room that is left.
+        """
         counter = tokens.resolve(self.options.tokenizer)
-        merged: Compression
         before = counter.count(_joined([d.text for d in request.documents], request, self.options))
         budget = request.budget
-        if budget.ratio is None and budget.tokens is None and budget.threshold is None:
+        if budget.ratio is None and budget.tokens is None:
             budget = replace(budget, ratio=DEFAULT_RATIO)
         ceiling = budget.ceiling(before)
+        room = before if ceiling is None else min(before, ceiling)
         groups = [
             _Group([i for i, code in enumerate(flags) if code is kind], kind)
             for kind in (False, True)
         ]
-        room = before if ceiling is None else min(before, ceiling)
-        wanted = int(room * _share(request, groups[0].places, counter))
-        slack = 2  # for the separator between the two
-        for _ in range(_TRIES):
-            try:
-                text = self._group(request, groups[0], wanted)
-            except BudgetError as error:
-                if error.needed > room:
-                    raise
-                wanted = error.needed
-                continue
-            left = max(0, room - text.tokens_after - slack)
-            try:
-                code = self._group(request, groups[1], left)
-            except BudgetError as error:
-                if error.needed + slack > room or wanted <= room - error.needed - slack:
-                    raise _too_little(error, text.tokens_after, room) from None
-                wanted = room - error.needed - slack
-                continue
-            merged = self._merged(request, groups, (text, code), before, ceiling)
-            if merged.tokens_after <= room:
-                return merged
-            slack += merged.tokens_after - room + 1
-            wanted = min(wanted, max(0, room - slack))
-        needed = merged.tokens_after
-        raise BudgetError(
-            f"The ceiling of {room} tokens is too small for what must stay of both.",
-            needed=needed,
-            ceiling=room,
+        text_floor, code_floor = (self._floor(request, group) for group in groups)
+        reserved = code_floor + _JOINT if code_floor else 0
+        share = _share(request, groups[0].places, counter)
+
+        @cache
+        def choose(total: int) -> Compression:
+            wanted = max(text_floor, min(int(total * share), total - reserved))
+            text = self._group(request, groups[0], wanted)
+            left = max(code_floor, total - text.tokens_after - _JOINT)
+            code = self._group(request, groups[1], left)
+            return self._merged(request, groups, (text, code), before, ceiling)
+
+        # Every try is a compression of both: the first one that fits is taken.
+        fitted = fit(
+            choose, lambda merged: merged.tokens_after, room, slack=room, most=before, settle=True
         )
+        if fitted is None:
+            raise BudgetError.for_protected(choose(0).tokens_after, room)
+        return fitted.selected
+
+    def _floor(self, request: Request, group: _Group) -> int:
+        """Tokens of what must stay of one kind."""
+        options = self.options
+        tagged = options.keep_tags and request.trusted
+        if not (options.protect or options.protect_patterns or options.protect_spans or tagged):
+            return 0
+        asked, options = self._part(request, group)
+        return self._compressor(group.code, options).floor(asked)
 
     def _group(self, request: Request, group: _Group, room: int) -> Compression:
-        options = self.options
+        asked, options = self._part(request, group, room)
+        return self._compressor(group.code, options).compress_many([asked])[0]
+
+    def _part(
+        self, request: Request, group: _Group, room: int | None = None
+    ) -> tuple[Request, Options]:
+        """The documents of one kind as a request of their own, and its options."""
+        options = replace(self.options, drop_empty=False)
         if options.protect_spans:
             spans = [options.protect_spans[i] for i in group.places]
             options = replace(options, protect_spans=spans)
-        options = replace(options, drop_empty=False)
-        budget = Budget(tokens=room, threshold=request.budget.threshold)
         documents = tuple(request.documents[i] for i in group.places)
-        asked = Request(documents, request.query, budget, request.trusted)
-        return self._compressor(group.code, options).compress_many([asked])[0]
+        return Request(documents, request.query, Budget(tokens=room), request.trusted), options
 
     def _merged(
         self,
@@ -262,11 +272,17 @@ class Mixed(BatchCompressor):
                 f" {len(groups[0].places)} are not; one budget",
                 *(line for result in results for line in result.path),
             ),
-            notes=tuple(n for r in results for n in r.notes if "already fits the ceiling" not in n),
+            notes=tuple(note for result in results for note in _notes(result)),
             ceiling=ceiling,
             segments=tuple(parts),
             seconds=MappingProxyType(seconds),
         )
+
+
+def _notes(result: Compression) -> tuple[str, ...]:
+    """What is to be said of one kind; that it fits its share whole concerns nobody."""
+    whole = result.ceiling is not None and result.ceiling >= result.tokens_before > 0
+    return () if whole else result.notes
 
 
 def _joined(texts: Sequence[str], request: Request, options: Options) -> str:
@@ -287,13 +303,3 @@ def _share(request: Request, places: list[int], counter: tokens.TokenCounter) ->
         found = LexicalCode().rank(request.query, parts, 0).scores
         weight = size * (0.25 + found / max(float(found.max()), 1e-9))
     return float(weight[places].sum() / max(float(weight.sum()), 1e-9))
-
-
-def _too_little(error: BudgetError, others: int, room: int) -> BudgetError:
-    needed = error.needed + others
-    return BudgetError(
-        f"The hard-protected text alone takes up to {needed} tokens; the ceiling is {room}.",
-        needed=needed,
-        ceiling=room,
-        hint=f"Allow at least {needed} tokens, or protect less.",
-    )

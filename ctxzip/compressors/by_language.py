@@ -28,6 +28,7 @@ class Auto(BatchCompressor):
     """
 
     name = "auto"
+    routes = True
 
     def __init__(
         self,

@@ -28,6 +28,7 @@ from ctxzip.compressors.build import (
 from ctxzip.compressors.by_kind import Mixed
 from ctxzip.compressors.by_language import Auto
 from ctxzip.errors import InputError, MissingExtraError
+from ctxzip.kit.batch import BatchCompressor
 from ctxzip.kit.once import Once
 from ctxzip.types import Compressor, Options
 
@@ -62,7 +63,7 @@ class CompressorInfo:
 @dataclass(frozen=True, slots=True)
 class _Row:
     summary: str
-    build: Callable[[_Ask, Options | None], Compressor]
+    build: Callable[[_Ask, Options | None], BatchCompressor]
     needs: tuple[str, ...] = ()
     extra: str | None = None
     model: str | None = None
@@ -185,7 +186,7 @@ def load(
     return row.build(ask, options)
 
 
-def _auto(ask: _Ask, options: Options | None) -> Compressor:
+def _auto(ask: _Ask, options: Options | None) -> BatchCompressor:
     settings = ask.settings
     if replace(ask, settings=None) != _Ask("auto"):
         raise InputError(
@@ -194,12 +195,12 @@ def _auto(ask: _Ask, options: Options | None) -> Compressor:
         )
     options = options if options is not None else Options()
 
-    def text(some: Options) -> Compressor:
+    def text(some: Options) -> BatchCompressor:
         fallback = load("lexical", options=some)
         model = Once(lambda: load("mini", options=some, settings=settings))
         return Auto(model, fallback, _MINI_LANGUAGES, some)
 
-    def code(some: Options) -> Compressor:
+    def code(some: Options) -> BatchCompressor:
         return _code(_Ask("longcodezip"), some)
 
-    return Mixed("auto", code, text, options, calibrated=True)
+    return Mixed("auto", code, text, options, calibrated=True, routes=True)

@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from ctxzip.kit.arrays import FloatArray
+from ctxzip.kit.batch import BatchCompressor
 from ctxzip.segment import sentences
 from ctxzip.text import tokens
 from ctxzip.types import Budget, CompressedDocument, Compression, Document, Request, Span
@@ -83,8 +84,8 @@ def _costed(text: str) -> tuple[list[tuple[int, int]], list[int]]:
     return spans, [count(" " + text[start:end]) for start, end in spans]
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
+@dataclass(slots=True)
+class Baseline(BatchCompressor):
     """Whole sentences by a plain score, greedily while they fit, in source order.
 
     Sentences that do not fit are skipped. ``rank`` gets the sentences of a request, their places
@@ -94,9 +95,11 @@ class Baseline:
     name: str
     rank: Callable[[Sequence[str], Sequence[tuple[int, int]], str], FloatArray]
 
-    def compress(
-        self, documents: Sequence[Document], *, query: str | None = None, budget: Budget
-    ) -> Compression:
+    def compress_many(self, requests: Sequence[Request]) -> list[Compression]:
+        """See :class:`ctxzip.Compressor`."""
+        return [self._one(r.documents, r.query, r.budget) for r in requests]
+
+    def _one(self, documents: Sequence[Document], query: str | None, budget: Budget) -> Compression:
         costed = [_costed(document.text) for document in documents]
         places = [(d, s) for d, (spans, _) in enumerate(costed) for s in range(len(spans))]
         texts = [documents[d].text[slice(*costed[d][0][s])] for d, s in places]
@@ -117,11 +120,10 @@ class Baseline:
             text = "\n\n".join(part.text for part in parts if part.text)
             after = counter.count(text)
             if ceiling is None or after <= ceiling or not chosen:
-                return Compression(text, parts, before, after, counter.name, self.name)
+                return Compression(
+                    text, parts, before, after, counter.name, self.name, ceiling=ceiling
+                )
             chosen.pop()
-
-    def compress_many(self, requests: Sequence[Request]) -> list[Compression]:
-        return [self.compress(r.documents, query=r.query, budget=r.budget) for r in requests]
 
     @staticmethod
     def _parts(

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ctxzip.errors import CtxzipError, ModelError
-from ctxzip.evaluate.compare import Method
 from ctxzip.evaluate.metrics import answer_kept, evidence_in_text, evidence_kept
 from ctxzip.evaluate.records import Record
 from ctxzip.evaluate.store import Store, key
+from ctxzip.kit.batch import BatchCompressor
 from ctxzip.text.tokens import TokenCounter
-from ctxzip.types import Budget, Compression, Request, Span
+from ctxzip.types import Budget, Compression, Compressor, Request, Span
 
 __all__ = [
     "FULL",
@@ -47,7 +47,7 @@ class Arm:
     """
 
     name: str
-    method: Method
+    method: Compressor
     identity: str
 
 
@@ -122,9 +122,7 @@ def compress_all(
         found = {name: _from_json(value) for name, value in store.get(names.values()).items()}
         todo = [i for i in range(len(records)) if any(names[i, r] not in found for r in ratios)]
         if todo:
-            warmup = getattr(arm.method, "warmup", None)
-            if warmup is not None:
-                warmup()
+            arm.method.warmup()
         failed: dict[str, str] = {}
         progress(arm.name, len(records) - len(todo), len(records))
         for done in range(0, len(todo), BATCH):
@@ -165,7 +163,7 @@ def _key(arm: Arm, record: Record, ratio: float) -> str:
 
 
 def _compressed(
-    method: Method, records: Sequence[Record], pairs: Sequence[tuple[int, float]]
+    method: Compressor, records: Sequence[Record], pairs: Sequence[tuple[int, float]]
 ) -> Iterator[tuple[tuple[int, float], Kept | CtxzipError]]:
     requests = [
         Request(records[i].documents, records[i].query, Budget(ratio=ratio)) for i, ratio in pairs
@@ -181,9 +179,9 @@ def _compressed(
             yield from _compressed(method, records, [pair])
         return
     share = (time.perf_counter() - started) / max(1, len(pairs))
-    name = getattr(method, "name", None)
+    routes = isinstance(method, BatchCompressor) and method.routes
     for pair, result in zip(pairs, results, strict=True):
-        if name in (None, "auto", result.compressor):
+        if routes or result.compressor == method.name:
             yield pair, _kept(records[pair[0]], result, share)
         else:  # a method that fell back on another must not be judged by it
             yield pair, ModelError("; ".join(result.notes[:1]) or f"{result.compressor} answered")

@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -25,9 +24,9 @@ from ctxzip.evaluate.metrics import answer_kept, evidence_in_text, evidence_kept
 from ctxzip.evaluate.records import Record, load_records
 from ctxzip.evaluate.requests import build_requests
 from ctxzip.evaluate.statistics import paired_bootstrap
-from ctxzip.types import Budget, Compression, Request
+from ctxzip.types import Budget, Compression, Compressor, Request
 
-__all__ = ["Method", "Outcome", "evaluate", "main", "method_of", "table"]
+__all__ = ["Outcome", "evaluate", "main", "method_of", "table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +64,7 @@ def _judge(record: Record, result: Compression, seconds: float) -> Outcome:
     return Outcome(sum(found) / len(found), float(all(found)), answer, result.ratio, seconds)
 
 
-class Method(Protocol):
-    """Any :class:`ctxzip.types.Compressor`, or a baseline."""
-
-    def compress_many(self, requests: Sequence[Request]) -> list[Compression]: ...
-
-
-def evaluate(method: Method, records: Sequence[Record], ratio: float) -> list[Outcome]:
+def evaluate(method: Compressor, records: Sequence[Record], ratio: float) -> list[Outcome]:
     """Compress every record's documents to ``ratio`` of their tokens and judge the results."""
     requests = [Request(r.documents, r.query, Budget(ratio=ratio)) for r in records]
     started = time.perf_counter()
@@ -115,7 +108,7 @@ def _find(data: Path, name: str) -> Path:
     )
 
 
-def method_of(name: str) -> Method:
+def method_of(name: str) -> Compressor:
     return BASELINES[name] if name in BASELINES else load(name)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from ctxzip.kit.arrays import BoolArray, FloatArray, IntArray
 
 __all__ = ["Candidates", "Fitted", "fit", "greedy", "prefix"]
 
+T = TypeVar("T")
 _LONG = 10_000  # tokens from which another count takes noticeable time
 
 
@@ -140,45 +142,49 @@ def prefix(candidates: Candidates, budget: int, minimum: int = 0) -> BoolArray:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fitted:
+class Fitted(Generic[T]):
     """A selection and what its assembled text costs.
 
     Attributes:
-        selected: bool, shape (n,).
+        selected: what ``choose`` gave.
         tokens: counted tokens of the assembled text.
     """
 
-    selected: BoolArray
+    selected: T
     tokens: int
 
 
 def fit(
-    choose: Callable[[int], BoolArray],
-    count: Callable[[BoolArray], int],
+    choose: Callable[[int], T],
+    count: Callable[[T], int],
     ceiling: int,
     *,
     slack: int,
     most: int,
     steps: int = 8,
-) -> Fitted | None:
+    settle: bool = False,
+) -> Fitted[T] | None:
     """Steer ``choose`` until the counted text fills the ceiling without exceeding it.
 
     Args:
-        choose: selection for a budget in summed costs; more budget, no less text.
+        choose: selection for a budget in summed costs; more budget, no less text. A budget of zero
+            gives what must stay whatever it costs.
         count: tokens of the text assembled from a selection.
         ceiling: hard ceiling in tokens.
         slack: room that may stay unused without another try.
         most: budget at which everything would be selected.
         steps: number of tries.
+        settle: take the first selection that leaves no more than the slack; otherwise there is one
+            try more, since summed costs may be a token or two above the count.
 
     Returns:
         The fullest selection that was found to fit, or None where not even a budget of zero fits.
     """
-    best: Fitted | None = None
+    best: Fitted[T] | None = None
     low, high = 0, max(most, ceiling) + 1
     budget = min(ceiling, high)
     seen: set[int] = set()
-    close = ceiling > _LONG
+    close = settle or ceiling > _LONG
     for _ in range(steps):
         if budget in seen:
             break
@@ -189,10 +195,9 @@ def fit(
             if best is None or tokens > best.tokens:
                 best = Fitted(selected, tokens)
             room = ceiling - tokens
-            if not room or bool(selected.all()) or (room <= slack and (close or room < 4)):
+            if not room or _all(selected) or (room <= slack and (close or room < 4)):
                 break
-            # Summed costs may be a token or two above the count: one try more than they ask for.
-            close = room <= slack
+            close = settle or room <= slack
             low = max(low, budget)
             budget += ceiling - tokens
         else:
@@ -206,3 +211,8 @@ def fit(
         if tokens <= ceiling:
             best = Fitted(selected, tokens)
     return best
+
+
+def _all(selected: object) -> bool:
+    """Whether more budget cannot select more."""
+    return isinstance(selected, np.ndarray) and bool(selected.all())

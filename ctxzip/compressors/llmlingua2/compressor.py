@@ -22,6 +22,7 @@ from ctxzip.compressors.llmlingua2.choice import Reading, keep
 from ctxzip.compressors.llmlingua2.chunks import Chunk, Reference
 from ctxzip.errors import InputError
 from ctxzip.kit.arrays import BoolArray, FloatArray, IntArray
+from ctxzip.kit.batch import BatchCompressor
 from ctxzip.render.result import identity, result_of
 from ctxzip.score.base import UnitScores
 from ctxzip.score.classifier import LLMLingua2
@@ -171,7 +172,7 @@ def _joined(parts: Sequence[npt.NDArray[Any]], kind: type[_Kind]) -> npt.NDArray
     return np.concatenate([np.zeros(0, kind), *parts])
 
 
-class ReferenceCompressor:
+class ReferenceCompressor(BatchCompressor):
     """Compressor ``llmlingua2`` with ``compat=True``. Thread-safe.
 
     Args:
@@ -198,18 +199,12 @@ class ReferenceCompressor:
         with self._lock:
             if self._reference is None:
                 self._encoder = self._load()
-                extend = getattr(self._encoder, "add_tokens", None)
-                self._reference = Reference(self._encoder, self._settings, extend)
+                encoder = self._encoder
+                self._reference = Reference(encoder, self._settings, encoder.add_tokens)
             return self._reference
 
-    def compress(
-        self, documents: Sequence[Document], *, query: str | None = None, budget: Budget
-    ) -> Compression:
-        """Compress one request; the query is not read."""
-        return self.compress_many([Request(tuple(documents), query, budget)])[0]
-
     def compress_many(self, requests: Sequence[Request]) -> list[Compression]:
-        """Compress several requests in common batches.
+        """Compress several requests in common batches; their queries are not read.
 
         Raises:
             InputError: a threshold, which the reference does not know.

@@ -15,16 +15,16 @@ from types import MappingProxyType
 from ctxzip.compressors.rewriting.check import unsupported
 from ctxzip.compressors.rewriting.writers import Writer
 from ctxzip.errors import BudgetError, InputError
+from ctxzip.kit.batch import BatchCompressor
 from ctxzip.render.result import identity
 from ctxzip.segment import sentences
 from ctxzip.segment import words as word_segmenter
 from ctxzip.segment.prepare import Prepared, prepare
+from ctxzip.select.search import fit
 from ctxzip.types import (
-    Budget,
     CompressedDocument,
     Compression,
     Compressor,
-    Document,
     Options,
     Request,
     Segment,
@@ -33,7 +33,7 @@ from ctxzip.types import (
 __all__ = ["RewritingCompressor"]
 
 
-class RewritingCompressor:
+class RewritingCompressor(BatchCompressor):
     """A compressor that gives what a writer makes of the documents. Thread-safe.
 
     Args:
@@ -62,14 +62,8 @@ class RewritingCompressor:
         self._titles = titles
         self._check = check
 
-    def compress(
-        self, documents: Sequence[Document], *, query: str | None = None, budget: Budget
-    ) -> Compression:
-        """Compress one request. Without a ceiling the summary is as long as the model makes it."""
-        return self.compress_many([Request(tuple(documents), query, budget)])[0]
-
     def compress_many(self, requests: Sequence[Request]) -> list[Compression]:
-        """Compress several requests in common batches.
+        """Compress several requests; without a ceiling a summary is as long as the model makes it.
 
         Raises:
             BudgetError: hard-protected text alone exceeds a ceiling.
@@ -155,61 +149,71 @@ class RewritingCompressor:
             seconds=MappingProxyType(prepared.seconds),
         )
 
+    def floor(self, request: Request) -> int:
+        """See :class:`ctxzip.kit.batch.BatchCompressor`; nothing is written for it."""
+        prepared = prepare(request, self.options)
+        alone = _completed("", _protected(prepared))
+        return prepared.counter.count(alone) if alone else 0
+
     def warmup(self) -> None:
         """Write one summary."""
         self._writer.write([("", "A.")], [1])
 
     def close(self) -> None:
         """Release the model, where there is one."""
-        close = getattr(self._writer, "close", None)
-        if close is not None:
-            close()
+        self._writer.close()
 
 
 def _with_protected(prepared: Prepared, text: str) -> tuple[str, list[str]]:
-    """The text cut to the ceiling, with the hard-protected pieces that it lacks behind it."""
-    wanted = [
+    """The text cut to the ceiling, with the hard-protected pieces that it lacks behind it.
+
+    Raises:
+        BudgetError: those pieces alone exceed the ceiling.
+    """
+    count, size = prepared.counter.count, prepared.counter.count(text)
+    wanted = _protected(prepared)
+
+    def shortened(most: int) -> tuple[str, str]:
+        summary = text if most >= size else _cut(text, most, count)
+        return summary, _completed(summary, wanted)
+
+    found = shortened(size)
+    if prepared.ceiling is not None:
+        fitted = fit(
+            shortened,
+            lambda pair: count(pair[1]) if pair[1] else 0,
+            prepared.ceiling,
+            slack=prepared.ceiling,
+            most=size,
+            settle=True,
+        )
+        if fitted is None:
+            raise BudgetError.for_protected(count(_completed("", wanted)), prepared.ceiling)
+        found = fitted.selected
+    summary, full = found
+    notes: list[str] = []
+    if summary != text:
+        notes.append("the summary was cut to the ceiling" if summary else "no room for a summary")
+    missing = sum(piece not in summary for piece in wanted)
+    if missing:
+        notes.append(f"{missing} protected pieces stand behind the summary, which lacked them")
+    return full, notes
+
+
+def _protected(prepared: Prepared) -> list[str]:
+    """The different hard-protected pieces of a request."""
+    pieces = [
         passage.text[a:b]
         for passage, spans in zip(prepared.passages, prepared.hard, strict=True)
         for a, b in spans.tolist()
     ]
-    notes: list[str] = []
-    whole, ceiling = text, prepared.ceiling
-    for _ in range(4):
-        missing = [piece for piece in dict.fromkeys(wanted) if piece not in text]
-        full = "\n".join([part for part in (text, *missing) if part])
-        over = 0 if ceiling is None else prepared.counter.count(full) - ceiling
-        if over <= 0:
-            break
-        if not text:
-            needed = prepared.counter.count(full)
-            raise BudgetError(
-                f"The hard-protected text alone takes {needed} tokens; the ceiling is {ceiling}.",
-                needed=needed,
-                ceiling=int(ceiling or 0),
-                hint=f"Allow at least {needed} tokens, or protect less.",
-            )
-        text = _cut(text, prepared.counter.count(text) - over, prepared.counter.count)
-    else:
-        return _with_protected_alone(prepared, wanted), ["no room for a summary"]
-    if text != whole:
-        notes.append("the summary was cut to the ceiling")
-    if missing:
-        notes.append(f"{len(missing)} protected pieces stand behind the summary, which lacked them")
-    return full, notes
+    return list(dict.fromkeys(pieces))
 
 
-def _with_protected_alone(prepared: Prepared, wanted: list[str]) -> str:
-    full = "\n".join(dict.fromkeys(wanted))
-    needed = prepared.counter.count(full)
-    if prepared.ceiling is not None and needed > prepared.ceiling:
-        raise BudgetError(
-            f"The hard-protected text alone takes {needed} tokens; the ceiling is"
-            f" {prepared.ceiling}.",
-            needed=needed,
-            ceiling=prepared.ceiling,
-        )
-    return full
+def _completed(summary: str, wanted: Sequence[str]) -> str:
+    """A summary and the pieces that it lacks."""
+    missing = [piece for piece in wanted if piece not in summary]
+    return "\n".join([part for part in (summary, *missing) if part])
 
 
 def _cut(text: str, most: int, count: Callable[[str], int]) -> str:

@@ -57,6 +57,10 @@ class Writer(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Release what was loaded; a later call loads it again."""
+        ...
+
 
 class Seq2SeqWriter:
     """A T5 or another encoder-decoder with RECOMP's prompt."""
@@ -111,6 +115,9 @@ class ChatWriter:
         with ThreadPoolExecutor(min(self._settings.parallel, max(1, len(asked)))) as pool:
             found = list(pool.map(self._one, asked, tokens))
         return found, ()
+
+    def close(self) -> None:
+        """Nothing to release."""
 
     def _one(self, asked: tuple[str, str], tokens: int) -> str | Exception:
         question, text = asked
