@@ -16,6 +16,7 @@ from ctxzip.corpus import cli as corpus_cli
 from ctxzip.corpus import index as index_cli
 from ctxzip.errors import CtxzipError, InputError
 from ctxzip.evaluate import command as eval_command
+from ctxzip.kit.disk import write_whole
 from ctxzip.serve import command as serve_cli
 
 __all__ = ["main"]
@@ -285,16 +286,7 @@ def _write(text: str, output: str | None) -> None:
         sys.stdout.buffer.write(text.encode())
         sys.stdout.buffer.flush()
         return
-    target = Path(output)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        try:
-            partial.write_bytes(text.encode())
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{output} cannot be written: {error.strerror or error}.") from None
+    write_whole(Path(output), text.encode())
 
 
 def _record(result: ctxzip.Compression) -> dict[str, object]:

@@ -9,7 +9,6 @@ character of the texts.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -17,7 +16,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from ctxzip.errors import MissingExtraError
+from ctxzip.kit.extras import require
 from ctxzip.types import Compression
 
 __all__ = ["CompressionEvent", "Hook", "emit", "event_of", "subscribe", "trace"]
@@ -150,10 +149,7 @@ def trace(tracer: Any = None) -> Callable[[], None]:
     Raises:
         MissingExtraError: ``opentelemetry-api`` is not installed.
     """
-    try:
-        otel = importlib.import_module("opentelemetry.trace")
-    except ImportError:
-        raise MissingExtraError("opentelemetry-api", "otel") from None
+    otel = require("opentelemetry.trace", "otel", "opentelemetry-api")
     used = tracer if tracer is not None else otel.get_tracer("ctxzip")
 
     def record(event: CompressionEvent) -> None:

@@ -23,6 +23,7 @@ from typing import Any, Generic, TypeVar
 from ctxzip.api.arguments import compressor_of
 from ctxzip.errors import CtxzipError
 from ctxzip.kit.batch import BatchCompressor
+from ctxzip.kit.once import Once
 from ctxzip.types import Compression, Compressor, Options, Request
 
 __all__ = ["MOST_THREADS", "Lane", "LaneBusyError", "Ticket", "lane_of"]
@@ -95,7 +96,8 @@ class Lane:
 
     def _reset(self) -> None:
         self._pid = os.getpid()
-        self._loaded: Compressor | None = None
+        compressor, options, _ = self.key
+        self._compressor = Once(lambda: compressor_of(compressor, options))
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)  # the thread that gathers waits here
         self._free = threading.Condition(self._lock)  # idle threads wait here
@@ -222,7 +224,7 @@ class Lane:
         return running >= _PARALLEL
 
     def _side_by_side(self) -> bool:
-        loaded = self._loaded
+        loaded = self._compressor.made
         return loaded.side_by_side if isinstance(loaded, BatchCompressor) else True
 
     def _gather(self) -> None:
@@ -253,13 +255,6 @@ class Lane:
             return
         for ticket, result in zip(batch, results, strict=True):
             ticket.settle(result)
-
-    def _compressor(self) -> Compressor:
-        """The compressor; a name is loaded here, where no event loop waits."""
-        if self._loaded is None:
-            compressor, options, _ = self.key
-            self._loaded = compressor_of(compressor, options)
-        return self._loaded
 
 
 _lanes: list[weakref.ref[Lane]] = []

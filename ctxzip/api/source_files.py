@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctxzip.code.segment import detect
-from ctxzip.errors import InputError, MissingExtraError
+from ctxzip.errors import InputError
+from ctxzip.kit.extras import require
 from ctxzip.types import Document
 
 if TYPE_CHECKING:
@@ -171,12 +172,9 @@ class _Ignored:
         file = folder / ".gitignore"
         if not file.is_file():
             return
-        try:
-            from pathspec import GitIgnoreSpec
-        except ImportError as error:
-            raise MissingExtraError("pathspec", "code") from error
+        specs = require("pathspec", "code").GitIgnoreSpec
         lines = file.read_text("utf-8", "replace").splitlines()
-        self._rules.append((folder, GitIgnoreSpec.from_lines(lines)))
+        self._rules.append((folder, specs.from_lines(lines)))
 
     def below(self, folder: Path) -> _Ignored:
         """With the rules of a folder inside."""

@@ -6,7 +6,6 @@ found here.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ctxzip.errors import ModelError
+from ctxzip.kit.disk import sha256
 
 __all__ = ["FORMAT_VERSION", "Bundle", "find", "read"]
 
@@ -96,8 +96,7 @@ def _check(path: Path, size: int, digest: str | None) -> None:
             raise ModelError(f"{path} has {found} bytes instead of {size}.", hint=_AGAIN)
         if digest is None:
             return
-        with path.open("rb") as file:
-            actual = hashlib.file_digest(file, "sha256").hexdigest()
+        actual = sha256(path)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error}.", hint=_AGAIN) from error
     if actual != digest:

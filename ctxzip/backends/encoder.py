@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from ctxzip.errors import ModelError
 from ctxzip.kit.arrays import Float32Array, IntArray
@@ -20,15 +19,11 @@ __all__ = [
     "CrossReading",
     "Encoded",
     "Encoder",
-    "FloatStates",
     "Frame",
     "Text",
-    "batches",
     "frame_of",
     "tokenize",
 ]
-
-FloatStates: TypeAlias = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +57,7 @@ class Encoded:
         notes: what the caller should know (a batch that had to be halved).
     """
 
-    states: list[FloatStates]
+    states: list[Float32Array]
     notes: tuple[str, ...] = ()
 
 
@@ -165,31 +160,6 @@ def pad_id(tokenizer: tokenizers.Tokenizer) -> int | None:
 def kind_of(tokenizer: tokenizers.Tokenizer) -> str:
     """What the tokenizer's model is: ``"WordPiece"``, ``"Unigram"``, ``"BPE"``, ``"WordLevel"``."""
     return str(json.loads(tokenizer.to_str())["model"].get("type", ""))
-
-
-def batches(
-    lengths: Sequence[int], most: int, multiple: int = 16
-) -> Iterator[tuple[list[int], int]]:
-    """Group inputs of like length.
-
-    An input's padded length depends on nothing but its own length, and a batch holds one padded
-    length only: so what a model computes for an input does not depend on its neighbours.
-
-    Args:
-        lengths: tokens of each input.
-        most: padded tokens of one batch, unless a single input has more.
-        multiple: padded lengths are multiples of this.
-
-    Yields:
-        Indices of a batch's inputs and their padded length, longest first.
-    """
-    padded = np.maximum(1, -(-np.array(lengths, np.int64) // multiple)) * multiple
-    order = np.argsort(-padded, kind="stable")
-    for size in np.unique(padded)[::-1].tolist():
-        members = order[padded[order] == size].tolist()
-        step = max(1, most // size)
-        for at in range(0, len(members), step):
-            yield members[at : at + step], size
 
 
 class CrossReading(NamedTuple):

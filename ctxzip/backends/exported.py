@@ -6,18 +6,17 @@ A folder holds ``ctxzip.json`` (what it is, and a checksum of every file), ``tok
 
 from __future__ import annotations
 
-import hashlib
 import json
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ctxzip.backends.encoder import Encoded, FloatStates, Frame, batches, plain
+from ctxzip.backends.encoder import Encoded, Frame, plain
 from ctxzip.errors import ModelError
-from ctxzip.kit.arrays import IntArray
+from ctxzip.kit.arrays import Float32Array, IntArray
+from ctxzip.kit.disk import sha256
+from ctxzip.kit.once import Once
+from ctxzip.kit.padding import batches, padded
 
 __all__ = ["FORMAT", "MANIFEST", "ExportedEncoder", "is_exported", "read_manifest"]
 
@@ -29,12 +28,6 @@ _BATCH_TOKENS = 2048
 def is_exported(folder: Path) -> bool:
     """Whether ``ctxzip export`` made a folder."""
     return (folder / MANIFEST).is_file()
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_manifest(folder: Path, head: str) -> Mapping[str, Any]:
@@ -59,7 +52,7 @@ def read_manifest(folder: Path, head: str) -> Mapping[str, Any]:
             hint="Export it again.",
         )
     for name, digest in files.items():
-        if not (folder / name).is_file() or checksum(folder / name) != digest:
+        if not (folder / name).is_file() or sha256(folder / name) != digest:
             raise ModelError(
                 f"{folder / name} is missing or damaged.", hint="Copy or export it again."
             )
@@ -82,10 +75,7 @@ class ExportedEncoder:
 
         self.name = str(folder)
         self.manifest = read_manifest(folder, head)
-        self._path = folder / "model.onnx"
-        self._threads = threads
-        self._lock = threading.Lock()
-        self._session: Any = None
+        self._session = Once(lambda: _session(folder / "model.onnx", threads))
         try:
             self.tokenizer = plain(Tokenizer.from_file(str(folder / "tokenizer.json")))
         except Exception as error:  # tokenizers raises bare Exceptions
@@ -97,14 +87,10 @@ class ExportedEncoder:
 
     def forward(self, inputs: Sequence[IntArray]) -> Encoded:
         """See :class:`ctxzip.backends.encoder.Encoder`."""
-        states: list[FloatStates | None] = [None] * len(inputs)
+        states: list[Float32Array | None] = [None] * len(inputs)
         for batch, length in batches([len(one) for one in inputs], _BATCH_TOKENS):
             size = min(length, self.frame.window)
-            ids = np.full((len(batch), size), self.frame.pad, np.int64)
-            mask = np.zeros((len(batch), size), np.int64)
-            for row, i in enumerate(batch):
-                ids[row, : len(inputs[i])] = inputs[i]
-                mask[row, : len(inputs[i])] = 1
+            ids, mask = padded([inputs[i] for i in batch], size, self.frame.pad)
             found = self._run(ids, mask)
             for row, i in enumerate(batch):
                 states[i] = (
@@ -112,21 +98,17 @@ class ExportedEncoder:
                 )
         return Encoded([one for one in states if one is not None])
 
-    def _run(self, ids: IntArray, mask: IntArray) -> FloatStates:
-        with self._lock:
-            if self._session is None:
-                self._session = _session(self._path, self._threads)
-            session = self._session
-        found: FloatStates = session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+    def _run(self, ids: IntArray, mask: IntArray) -> Float32Array:
+        inputs = {"input_ids": ids, "attention_mask": mask}
+        found: Float32Array = self._session().run(None, inputs)[0]
         return found
 
     def close(self) -> None:
         """Release the session; the next call opens it again."""
-        with self._lock:
-            self._session = None
+        self._session.close()
 
 
 def _session(path: Path, threads: int | None) -> Any:
     from ctxzip.backends import onnx
 
-    return onnx._load(path, threads if threads is not None else min(8, onnx._processors()))
+    return onnx.load_session(path, threads if threads is not None else onnx.default_threads())

@@ -16,15 +16,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from ctxzip.backends.encoder import CrossReading
 from ctxzip.errors import ModelError
 from ctxzip.kit.arrays import Float32Array, IntArray
+from ctxzip.kit.padding import padded, shortest_first
 
-__all__ = ["OnnxEncoder"]
-
+__all__ = ["OnnxEncoder", "default_threads", "load_session"]
 
 BATCH_TOKENS = 512  # what a core's caches hold: a third faster than 4096
 CACHE_BYTES = 256 * 2**20
@@ -81,7 +80,7 @@ class OnnxEncoder:
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         self._paths = {name: folder / file for name, file in files.items()}
-        self._threads = threads if threads is not None else min(8, _processors())
+        self._threads = threads if threads is not None else default_threads()
         self._sessions: dict[tuple[str, int], Any] = {}
         self._users = 0
         self._lock = threading.Lock()
@@ -136,9 +135,9 @@ class OnnxEncoder:
         for k, states in self._trunk([pairs[some[0]][0] for some in asked_once]):
             queries.update(dict.fromkeys(asked_once[k], states))
         read = dict(self._trunk([window for _, window in pairs]))
-        for batch in _batches([len(q) + len(w) for q, w in pairs], self._batch_tokens):
-            asked, asked_mask = _pad([queries[i] for i in batch])
-            given, mask = _pad([read[i] for i in batch])
+        for batch in shortest_first([len(q) + len(w) for q, w in pairs], self._batch_tokens):
+            asked, asked_mask = padded([queries[i] for i in batch])
+            given, mask = padded([read[i] for i in batch])
             logits, similar, window = self._run(
                 "cross", query=asked, query_mask=asked_mask, window=given, window_mask=mask
             )
@@ -167,7 +166,7 @@ class OnnxEncoder:
 
     def _trunk(self, windows: Sequence[IntArray]) -> Iterator[tuple[int, Float32Array]]:
         def run(batch: list[int]) -> Float32Array:
-            ids, mask = _pad_ids([windows[i] for i in batch])
+            ids, mask = padded([windows[i] for i in batch])
             return self._run("trunk", ids=ids, mask=mask)[0]
 
         return self._remembered("trunk", windows, run)
@@ -177,7 +176,7 @@ class OnnxEncoder:
 
         def run(batch: list[int]) -> Float32Array:
             trunk = dict(self._trunk([windows[i] for i in batch]))
-            states, mask = _pad([trunk[row] for row in range(len(batch))])
+            states, mask = padded([trunk[row] for row in range(len(batch))])
             return self._run(name, states=states, mask=mask)[0]
 
         return self._remembered(name, windows, run)
@@ -199,7 +198,7 @@ class OnnxEncoder:
                 todo.append(i)
             else:
                 yield i, found
-        for batch in _batches([len(windows[i]) for i in todo], self._batch_tokens):
+        for batch in shortest_first([len(windows[i]) for i in todo], self._batch_tokens):
             chosen = [todo[k] for k in batch]
             result = run(chosen)
             for row, i in enumerate(chosen):
@@ -224,10 +223,15 @@ class OnnxEncoder:
             return self._sessions[name, threads]
 
     def _open(self, name: str, threads: int) -> Any:
-        return _load(self._paths[name], threads)
+        return load_session(self._paths[name], threads)
 
 
-def _load(path: Path, threads: int) -> Any:
+def load_session(path: Path, threads: int) -> Any:
+    """A network that runs on the CPU.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
     try:
         import onnxruntime  # type: ignore[import-untyped]
     except ImportError as error:
@@ -249,8 +253,8 @@ def _load(path: Path, threads: int) -> Any:
         ) from error
 
 
-def _processors() -> int:
-    """Processors that this process may use: its affinity, and the quota of its container."""
+def default_threads() -> int:
+    """Processors that this process may use, at most 8: its affinity, and its container's quota."""
     try:
         count = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS, Windows
@@ -261,37 +265,4 @@ def _processors() -> int:
             count = min(count, max(1, round(int(quota) / int(period))))
     except (OSError, ValueError):
         pass
-    return count
-
-
-def _batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
-    """Indices by length, shortest first, in batches of at most ``most`` padded tokens."""
-    batch: list[int] = []
-    for i in np.argsort(np.asarray(lengths), kind="stable").tolist():
-        if batch and lengths[i] * (len(batch) + 1) > most:
-            yield batch
-            batch = []
-        batch.append(i)
-    if batch:
-        yield batch
-
-
-def _pad_ids(rows: Sequence[IntArray]) -> tuple[IntArray, IntArray]:
-    """Rows of ids → (B, L) ids and mask."""
-    shape = (len(rows), max(map(len, rows)))
-    ids, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    for i, row in enumerate(rows):
-        ids[i, : len(row)] = row
-        mask[i, : len(row)] = 1
-    return ids, mask
-
-
-def _pad(rows: Sequence[Float32Array]) -> tuple[Float32Array, IntArray]:
-    """Rows of (length, H) states → (B, L, H) states and (B, L) mask."""
-    length = max(map(len, rows))
-    states = np.zeros((len(rows), length, rows[0].shape[1]), np.float32)
-    mask = np.zeros((len(rows), length), np.int64)
-    for i, row in enumerate(rows):
-        states[i, : len(row)] = row
-        mask[i, : len(row)] = 1
-    return states, mask
+    return min(8, count)

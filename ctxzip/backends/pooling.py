@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ctxzip.backends.encoder import FloatStates
 from ctxzip.errors import ModelError
+from ctxzip.kit.arrays import Float32Array
 
 __all__ = ["Pooling", "pool", "pooling_of"]
 
@@ -41,7 +40,7 @@ class Pooling:
         return asdict(self)
 
 
-def pool(states: FloatStates, pooling: Pooling) -> npt.NDArray[np.float32]:
+def pool(states: Float32Array, pooling: Pooling) -> Float32Array:
     """One vector, float32, shape (d,), from states of shape (tokens, d)."""
     if pooling.mode == "cls":
         vector = states[0]

@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ctxzip.errors import ModelError
+from ctxzip.kit.arrays import IntArray
 
 __all__ = ["Tokens", "load_tokenizer"]
-
-IntArray = npt.NDArray[np.int64]
 
 
 class Tokens(NamedTuple):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -15,6 +14,7 @@ from ctxzip.backends import bundle
 from ctxzip.compressors.by_kind import Mixed
 from ctxzip.errors import InputError, MissingExtraError
 from ctxzip.kit.batch import BatchCompressor
+from ctxzip.kit.extras import missing
 from ctxzip.kit.once import Once
 from ctxzip.pipeline import Pipeline, Policy
 from ctxzip.types import Options
@@ -71,8 +71,8 @@ def _mini(ask: _Ask, options: Options | None) -> BatchCompressor:
     if backend == "auto":  # onnxruntime, unless a GPU or another precision is asked for by name
         plain = ask.device in ("auto", "cpu") and ask.dtype in ("auto", "float32")
         backend = "onnx" if plain else "torch"
-    if backend == "torch" and (missing := _missing(["torch", "onnx"])):
-        raise MissingExtraError(missing[0], "export")
+    if backend == "torch" and (absent := missing(["torch", "onnx"])):
+        raise MissingExtraError(absent[0], "export")
     if backend == "onnx" and ask.device not in ("auto", "cpu"):
         raise InputError(f'backend="onnx" of mini runs on the CPU; device={ask.device!r}.')
     if ask.compiled:
@@ -258,10 +258,6 @@ def _shared(ask: _Ask, make: Callable[[], T]) -> T:
         if ask not in _loaded:
             _loaded[ask] = make()
         return cast(T, _loaded[ask])
-
-
-def _missing(needs: Sequence[str]) -> list[str]:
-    return [package for package in needs if importlib.util.find_spec(package) is None]
 
 
 def _settings(ask: _Ask, kind: type[T]) -> T:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from types import MappingProxyType
 
 import numpy as np
@@ -15,6 +14,7 @@ from ctxzip.code.score.words import LexicalCode
 from ctxzip.code.segment import detect
 from ctxzip.errors import BudgetError, InputError
 from ctxzip.kit.batch import DEFAULT_RATIO, BatchCompressor
+from ctxzip.kit.once import Once
 from ctxzip.select.search import fit
 from ctxzip.text import tokens
 from ctxzip.types import (
@@ -80,8 +80,11 @@ class Mixed(BatchCompressor):
         self.name = name
         self.options = options if options is not None else Options()
         self._make = {True: code, False: text}
-        self._made: dict[bool, BatchCompressor] = {}
-        self._lock = threading.Lock()
+        # Those of the options that are meant for all requests.
+        self._made = {
+            kind: Once(partial(make, self.options), lambda compressor: compressor.close())
+            for kind, make in self._make.items()
+        }
 
     def compress_many(self, requests: Sequence[Request]) -> list[Compression]:
         """Compress several requests, those of one kind in common batches.
@@ -145,19 +148,12 @@ class Mixed(BatchCompressor):
 
     def close(self) -> None:
         """Release what was loaded."""
-        with self._lock:
-            made, self._made = list(self._made.values()), {}
-        for compressor in made:
+        for compressor in self._made.values():
             compressor.close()
 
     def _compressor(self, code: bool, options: Options) -> BatchCompressor:
-        """The compressor of one kind; kept for the options that are meant for all requests."""
-        if options != self.options:
-            return self._make[code](options)
-        with self._lock:
-            if code not in self._made:
-                self._made[code] = self._make[code](options)
-            return self._made[code]
+        """The compressor of one kind."""
+        return self._made[code]() if options == self.options else self._make[code](options)
 
     def _both(self, request: Request, flags: list[bool]) -> Compression:
         """One request with documents of both kinds.

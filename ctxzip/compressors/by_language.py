@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ctxzip.errors import MissingExtraError, ModelError
 from ctxzip.kit.batch import BatchCompressor
+from ctxzip.kit.once import Once
 from ctxzip.segment.language import guess
 from ctxzip.types import Compression, Compressor, Options, Request
 
@@ -38,11 +38,9 @@ class Auto(BatchCompressor):
         options: Options,
     ) -> None:
         self.options = options
-        self._make = model
+        self._model = Once(lambda: _warm(model()), lambda compressor: compressor.close())
         self._fallback = fallback
         self._languages = frozenset(languages)
-        self._model: Compressor | None = None
-        self._lock = threading.Lock()
 
     def compress_many(self, requests: Sequence[Request]) -> list[Compression]:
         """Compress several requests, those for the model in common batches."""
@@ -65,16 +63,11 @@ class Auto(BatchCompressor):
 
     def warmup(self) -> None:
         """Load the model, if it can be loaded."""
-        model, _ = self._loaded()
-        if model is not None:
-            model.warmup()
+        self._loaded()
 
     def close(self) -> None:
         """Release the model."""
-        with self._lock:
-            if self._model is not None:
-                self._model.close()
-                self._model = None
+        self._model.close()
 
     def _against(self, request: Request) -> str | None:
         """Why the model should not read a request; None where it should."""
@@ -93,17 +86,17 @@ class Auto(BatchCompressor):
 
     def _loaded(self) -> tuple[Compressor | None, str | None]:
         """The model, or why there is none; warns once per process and reason."""
-        with self._lock:
-            if self._model is None:
-                try:
-                    model = self._make()
-                    model.warmup()
-                except (ModelError, MissingExtraError) as error:
-                    why = f"the model cannot be loaded: {error}"
-                    _warn(why)
-                    return None, why
-                self._model = model
-            return self._model, None
+        try:
+            return self._model(), None
+        except (ModelError, MissingExtraError) as error:
+            why = f"the model cannot be loaded: {error}"
+            _warn(why)
+            return None, why
+
+
+def _warm(compressor: Compressor) -> Compressor:
+    compressor.warmup()
+    return compressor
 
 
 _warned: set[str] = set()

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from ctxzip.backends.encoder import Encoder, FloatStates, tokenize
-from ctxzip.backends.exported import FORMAT, MANIFEST, ExportedEncoder, checksum
+from ctxzip.backends.encoder import Encoder, tokenize
+from ctxzip.backends.exported import FORMAT, MANIFEST, ExportedEncoder
 from ctxzip.backends.pooling import Pooling, pool, pooling_of
 from ctxzip.errors import InputError, ModelError
-from ctxzip.kit.arrays import IntArray
+from ctxzip.kit.arrays import Float32Array, IntArray
+from ctxzip.kit.disk import sha256
 from ctxzip.score.classifier import keep_probability
 
 __all__ = ["HEADS", "Exported", "export"]
@@ -133,7 +134,7 @@ def _inputs(encoder: Encoder) -> list[IntArray]:
     ]
 
 
-def _timed(encoder: Encoder, inputs: list[IntArray]) -> tuple[list[FloatStates], float]:
+def _timed(encoder: Encoder, inputs: list[IntArray]) -> tuple[list[Float32Array], float]:
     """Results, and the shortest of three times in seconds."""
     states = encoder.forward(inputs).states
     times = []
@@ -146,8 +147,8 @@ def _timed(encoder: Encoder, inputs: list[IntArray]) -> tuple[list[FloatStates],
 
 def _compare(
     head: str,
-    expected: Sequence[FloatStates],
-    found: Sequence[FloatStates],
+    expected: Sequence[Float32Array],
+    found: Sequence[Float32Array],
     pooling: Pooling | None,
 ) -> tuple[float, float]:
     """Largest difference and agreement; see :class:`Exported`."""
@@ -181,7 +182,7 @@ def _describe(source: Any, head: str, folder: Path, window: int, pooling: Poolin
             "pad": frame.pad,
             "window": window,
         },
-        "files": {path.name: checksum(path) for path in sorted(folder.iterdir()) if path.is_file()},
+        "files": {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.is_file()},
     }
     if pooling is not None:
         manifest["pooling"] = pooling.record()

@@ -20,7 +20,6 @@ from ctxzip.compressors.build import (
     _llmlingua2,
     _longcodezip,
     _mini,
-    _missing,
     _recomp_abstractive,
     _recomp_extractive,
     _runs_onnx,
@@ -29,6 +28,7 @@ from ctxzip.compressors.by_kind import Mixed
 from ctxzip.compressors.by_language import Auto
 from ctxzip.errors import InputError, MissingExtraError
 from ctxzip.kit.batch import BatchCompressor
+from ctxzip.kit.extras import missing
 from ctxzip.kit.once import Once
 from ctxzip.types import Compressor, Options
 
@@ -128,7 +128,7 @@ _ROWS = {
 def list_compressors() -> tuple[CompressorInfo, ...]:
     """Every compressor that ctxzip knows, in the order in which ``auto`` prefers them."""
     return tuple(
-        CompressorInfo(name, row.summary, row.needs, row.extra, not _missing(row.needs), row.model)
+        CompressorInfo(name, row.summary, row.needs, row.extra, not missing(row.needs), row.model)
         for name, row in _ROWS.items()
     )
 
@@ -180,9 +180,9 @@ def load(
         raise InputError(f"Compressor {name!r} takes neither a model nor settings.")
     if backend not in ("auto", "torch", "onnx"):
         raise InputError(f"backend={backend!r} is unknown.", hint='Use "auto", "torch" or "onnx".')
-    missing = [] if _runs_onnx(ask) or _is_mini(ask) else _missing(row.needs)
-    if missing:
-        raise MissingExtraError(missing[0], row.extra or "all")
+    absent = [] if _runs_onnx(ask) or _is_mini(ask) else missing(row.needs)
+    if absent:
+        raise MissingExtraError(absent[0], row.extra or "all")
     return row.build(ask, options)
 
 

@@ -14,6 +14,7 @@ from ctxzip.api.arguments import budget_of
 from ctxzip.compressors import list_compressors, load
 from ctxzip.corpus.read.formats import Fields
 from ctxzip.errors import InputError, ModelError
+from ctxzip.kit.disk import sha256
 from ctxzip.types import Budget, Compressor, Granularity, Options
 
 __all__ = ["FORMATS", "Resources", "Settings"]
@@ -159,7 +160,5 @@ def _folder_checksum(folder: Path) -> str:
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            with path.open("rb") as file:
-                inner = hashlib.file_digest(file, "sha256").hexdigest()
-            total.update(f"{path.relative_to(folder).as_posix()} {inner}\n".encode())
+            total.update(f"{path.relative_to(folder).as_posix()} {sha256(path)}\n".encode())
     return total.hexdigest()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctxzip.errors import CtxzipError, InputError
+from ctxzip.kit.disk import write_whole
 
 if TYPE_CHECKING:
     from ctxzip.evaluate.cases import Arm, Case
@@ -358,12 +359,7 @@ def _write(folder: Path, run: Run, html: str) -> None:
         ("cases.csv", cases_csv(run)),
         ("report.html", html),
     ):
-        partial = folder / f".{name}.partial"
-        try:
-            partial.write_text(text, encoding="utf-8", newline="")
-            partial.replace(folder / name)
-        except OSError as error:
-            raise InputError(f"{folder / name} cannot be written: {error.strerror}.") from error
+        write_whole(folder / name, text.encode())
 
 
 def _print(run: Run, folder: Path, seconds: float) -> None:

@@ -15,6 +15,7 @@ from ctxzip.evaluate.cases import FULL, Case, Progress, full_text
 from ctxzip.evaluate.metrics import exact_match, f1
 from ctxzip.evaluate.records import Record
 from ctxzip.evaluate.store import Store, files, key
+from ctxzip.kit.once import Once
 from ctxzip.text.tokens import TokenCounter
 
 if TYPE_CHECKING:
@@ -166,21 +167,21 @@ class LocalReader:
         require("transformers")
         self.name = name
         self.identity = key("local", name, files(name), max_tokens)
-        self._device = device
         self._max_tokens = max_tokens
-        self._model: ChatModel | None = None
+        self._model = Once(lambda: _chat_model(name, device))
 
     def read(self, prompts: Sequence[str]) -> Iterator[tuple[int, Reply | Exception]]:
         """See :class:`Reader`. The model is loaded with the first prompt."""
-        from ctxzip.backends.torch.chat import ChatModel
-        from ctxzip.backends.torch.loading import Placement
-
-        if prompts and self._model is None:
-            # Naming a checkpoint is asking for it.
-            self._model = ChatModel(self.name, Placement(self._device, download=True))
-        if self._model is not None:
-            for i, found in self._model.answer(prompts, self._max_tokens):
+        if prompts:
+            for i, found in self._model().answer(prompts, self._max_tokens):
                 yield i, found if isinstance(found, Exception) else Reply(*found)
+
+
+def _chat_model(name: str, device: str) -> ChatModel:
+    from ctxzip.backends.torch.chat import ChatModel
+    from ctxzip.backends.torch.loading import Placement
+
+    return ChatModel(name, Placement(device, download=True))  # naming it is asking for it
 
 
 def read_all(

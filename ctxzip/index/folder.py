@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -19,11 +18,12 @@ from typing import IO, Any
 from zipfile import BadZipFile
 
 import numpy as np
-import numpy.typing as npt
 
 from ctxzip.errors import InputError, ModelError
 from ctxzip.index.entries import Entries
 from ctxzip.index.vectors import Vectors
+from ctxzip.kit.arrays import Float32Array
+from ctxzip.kit.disk import sha256, write_whole
 from ctxzip.score.mini import windows
 from ctxzip.segment import sentences
 
@@ -32,7 +32,6 @@ __all__ = ["MANIFEST", "Header", "check_target", "read", "stamp", "write"]
 MANIFEST = "index.json"
 FORMAT = 1
 _OURS = ("index.json", "vectors-*.faiss", "passages-*.npz", ".*.partial")
-Float32Array = npt.NDArray[np.float32]
 
 # Cut into sentences, it tells whether the segmenter still is the one that an index was made with.
 _SAMPLE = """# Title 1.2 of a report
@@ -117,15 +116,7 @@ def write(
             "files": files,
         }
         text = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
-        partial = _partial(folder, MANIFEST)
-        try:
-            with partial.open("wb") as file:
-                file.write(text)
-                _flush(file)
-            partial.replace(folder / MANIFEST)
-        finally:
-            partial.unlink(missing_ok=True)
-        _flush_folder(folder)
+        write_whole(folder / MANIFEST, text)
         current = {str(facts["name"]) for facts in files.values()}
         for path in _ours(folder):
             if path.name not in current and path.name != MANIFEST:
@@ -190,46 +181,19 @@ def _ours(folder: Path) -> Iterator[Path]:
         yield from folder.glob(pattern)
 
 
-def _partial(folder: Path, name: str) -> Path:
-    return folder / f".{name}.{os.getpid()}.partial"
-
-
 def _store(
     folder: Path, name: str, suffix: str, save: Callable[[IO[bytes]], object]
 ) -> dict[str, object]:
     """Write a data file under the name of its content."""
-    partial = _partial(folder, name)
-    try:
-        with partial.open("wb") as file:
-            save(file)
-            _flush(file)
-        digest, size = _digest(partial), partial.stat().st_size
-        target = folder / f"{name}-{digest[:16]}{suffix}"
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
-    return {"name": target.name, "size": size, "sha256": digest}
+    facts: dict[str, object] = {}
 
+    def called(partial: Path) -> Path:
+        digest = sha256(partial)
+        facts.update(size=partial.stat().st_size, sha256=digest)
+        return folder / f"{name}-{digest[:16]}{suffix}"
 
-def _flush(file: IO[bytes]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make renames durable, where the system can."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    path = write_whole(folder / name, save, called=called)
+    return {"name": path.name, **facts}
 
 
 def read(folder: Path) -> tuple[Header, Vectors, Entries, Float32Array, str]:
@@ -277,7 +241,7 @@ def _read(folder: Path) -> tuple[Header, Vectors, Entries, Float32Array]:
             hint="Make it again with this version.",
         )
     for name, digest in digests.items():
-        if not (folder / name).is_file() or _digest(folder / name) != digest:
+        if not (folder / name).is_file() or sha256(folder / name) != digest:
             raise ModelError(
                 f"{folder / name} is missing or damaged.", hint="Copy or make the index again."
             )

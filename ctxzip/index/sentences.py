@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ctxzip.backends.encoder import FloatStates
 from ctxzip.compressors import load, load_embedder
 from ctxzip.errors import InputError, ModelError
 from ctxzip.index.entries import Entries, key_of
 from ctxzip.index.folder import Header, check_target, read, write
 from ctxzip.index.vectors import Vectors, check_storage, rows_of
+from ctxzip.kit.arrays import Float32Array
 from ctxzip.score.embedders import Embedder
 from ctxzip.score.embedding import Recomp
 from ctxzip.segment.prepare import document_of, passage_of
@@ -102,7 +102,7 @@ class SentenceIndex:
         self.components = components
         self._device = device
         self._vectors: Vectors | None = None
-        self._probe: FloatStates | None = None
+        self._probe: Float32Array | None = None
         self._entries = Entries()
         self._versions: dict[Path, str] = {}  # of the folders that this was read from or saved to
         self._made_by = model
@@ -281,7 +281,7 @@ class SentenceIndex:
             hint="Use the model that it was made with, or make the index again.",
         )
 
-    def find(self, passages: Sequence[Passage]) -> tuple[list[FloatStates | None], list[str]]:
+    def find(self, passages: Sequence[Passage]) -> tuple[list[Float32Array | None], list[str]]:
         """Vectors of each passage's units, float32, shape (units, d), or None; and notes."""
         with self._lock:
             places = [self._entries.find(key_of(p, self.titles), p) for p in passages]
@@ -294,7 +294,7 @@ class SentenceIndex:
             notes.append(
                 f"{missing} of {len(passages)} passages are not in the index and were encoded"
             )
-        found: list[FloatStates | None] = []
+        found: list[Float32Array | None] = []
         at = 0
         for place in places:
             if place is None or vectors is None:
@@ -383,11 +383,11 @@ def _is_folder(model: str) -> bool:
     return model != "mini" and Path(model).is_dir()
 
 
-def _probe(embedder: Embedder, titles: bool) -> FloatStates:
+def _probe(embedder: Embedder, titles: bool) -> Float32Array:
     """What an embedder makes of fixed sentences and a question, shape (n, d)."""
     passages, _ = embedder.passages([passage_of(_PROBE, "en")], titles=titles)
     asked, _ = embedder.queries([_QUESTION])
-    found: FloatStates = np.concatenate([*passages, asked])
+    found: Float32Array = np.concatenate([*passages, asked])
     return found
 
 

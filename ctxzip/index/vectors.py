@@ -12,27 +12,18 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ctxzip.errors import InputError, MissingExtraError, ModelError
-from ctxzip.kit.arrays import BoolArray, IntArray
+from ctxzip.errors import InputError, ModelError
+from ctxzip.kit.arrays import BoolArray, Float32Array, IntArray
+from ctxzip.kit.extras import require
 
 __all__ = ["STORAGES", "Vectors", "check_storage", "rows_of"]
 
-Float32Array = npt.NDArray[np.float32]
 
 STORAGES = ("float32", "float16", "int8", "pca8")
 _CHUNK = 1 << 20
 # Vectors from which the axes and the ranges of the numbers are learnt.
 _LEARN = 65_536
-
-
-def _faiss() -> Any:
-    try:
-        import faiss
-    except ImportError as error:
-        raise MissingExtraError("faiss", "index") from error
-    return faiss
 
 
 class Vectors:
@@ -58,7 +49,7 @@ class Vectors:
             raise InputError(
                 f"components={components!r}, but the model's vectors have {dimension} dimensions."
             )
-        self._faiss = _faiss()
+        self._faiss = require("faiss", "index")
         self.learnt = 0  # vectors that ranges and components were learnt from
         self.loss = 0.0  # of these, see _loss
         self._index = self._empty()

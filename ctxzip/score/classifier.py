@@ -8,16 +8,16 @@ from the tokenizer's offsets, so any token classification checkpoint works.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from ctxzip.backends.encoder import Encoder, FloatStates, Text, tokenize
+from ctxzip.backends.encoder import Encoder, Text, tokenize
 from ctxzip.errors import InputError, ModelError
-from ctxzip.kit.arrays import BoolArray, FloatArray, IntArray
+from ctxzip.kit.arrays import BoolArray, Float32Array, FloatArray, IntArray
+from ctxzip.kit.once import Once
 from ctxzip.score.base import ScoreRequest, UnitScores
 from ctxzip.segment import words as word_segmenter
 from ctxzip.text.units import Passage, Words
@@ -91,7 +91,7 @@ class LLMLingua2:
             )
 
 
-def keep_probability(logits: FloatStates) -> FloatStates:
+def keep_probability(logits: Float32Array) -> Float32Array:
     """P(keep) per token from the logits of two labels, the second of which is "keep".
 
     Args:
@@ -171,18 +171,13 @@ class ClassifierScorer:
     words_first = True
 
     def __init__(self, load: Callable[[], Encoder], settings: LLMLingua2 | None = None) -> None:
-        self._load = load
+        self._encoder = Once.of(load, lambda encoder: encoder.close())
         self._settings = settings if settings is not None else LLMLingua2()
-        self._lock = threading.Lock()
-        self._encoder: Encoder | None = None
 
     @property
     def encoder(self) -> Encoder:
         """The token classifier, loaded on first use."""
-        with self._lock:
-            if self._encoder is None:
-                self._encoder = self._load()
-            return self._encoder
+        return self._encoder()
 
     def units(self, requests: Sequence[ScoreRequest]) -> list[UnitScores]:
         """See :class:`ctxzip.score.base.Scorer`; the query is not read."""
@@ -287,6 +282,4 @@ class ClassifierScorer:
 
     def close(self) -> None:
         """Release the weights; a later call loads them again."""
-        with self._lock:
-            if self._encoder is not None:
-                self._encoder.close()
+        self._encoder.close()

@@ -8,20 +8,18 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from ctxzip.backends import bundle
-from ctxzip.backends.encoder import Encoder, FloatStates, tokenize
+from ctxzip.backends.encoder import Encoder, tokenize
 from ctxzip.backends.pooling import Pooling, pool
 from ctxzip.errors import InputError
-from ctxzip.kit.arrays import IntArray
+from ctxzip.kit.arrays import Float32Array, IntArray
 from ctxzip.score.mini.windows import Tokenize, question, windows
 from ctxzip.text.units import Passage
 
 __all__ = ["Cache", "Embedder", "SentenceEmbedder", "SituatedEmbedder"]
 
-Vector: TypeAlias = npt.NDArray[np.float32]
-Cache: TypeAlias = MutableMapping[str, Vector]
+Cache: TypeAlias = MutableMapping[str, Float32Array]
 
 _AT_ONCE = 512  # texts whose token states are held together
 
@@ -35,13 +33,13 @@ class Embedder(Protocol):
 
     name: str
 
-    def queries(self, texts: Sequence[str]) -> tuple[FloatStates, list[str]]:
+    def queries(self, texts: Sequence[str]) -> tuple[Float32Array, list[str]]:
         """One vector per query, float32, shape (n, d), and what the caller should know."""
         ...
 
     def passages(
         self, passages: Sequence[Passage], *, titles: bool, cache: Cache | None = None
-    ) -> tuple[list[FloatStates], list[str]]:
+    ) -> tuple[list[Float32Array], list[str]]:
         """One vector per unit: for each passage float32, shape (units, d), and notes.
 
         Args:
@@ -69,14 +67,14 @@ class SentenceEmbedder:
         self._encoder = encoder
         self._pooling = pooling
 
-    def queries(self, texts: Sequence[str]) -> tuple[FloatStates, list[str]]:
+    def queries(self, texts: Sequence[str]) -> tuple[Float32Array, list[str]]:
         """See :class:`Embedder`."""
         found, notes = self._embed(texts, self._pooling.query_prompt)
         return np.stack(found) if found else np.zeros((0, 0), np.float32), notes
 
     def passages(
         self, passages: Sequence[Passage], *, titles: bool, cache: Cache | None = None
-    ) -> tuple[list[FloatStates], list[str]]:
+    ) -> tuple[list[Float32Array], list[str]]:
         """See :class:`Embedder`."""
         texts = [_titled(passage, titles) for passage in passages]
         every = dict.fromkeys(text for some in texts for text in some)
@@ -90,8 +88,8 @@ class SentenceEmbedder:
         empty = np.zeros((0, 0), np.float32)
         return [np.stack([found[t] for t in some]) if some else empty for some in texts], notes
 
-    def _embed(self, texts: Sequence[str], prompt: str) -> tuple[list[Vector], list[str]]:
-        found: list[Vector] = []
+    def _embed(self, texts: Sequence[str], prompt: str) -> tuple[list[Float32Array], list[str]]:
+        found: list[Float32Array] = []
         notes: list[str] = []
         cut = 0
         for at in range(0, len(texts), _AT_ONCE):
@@ -133,7 +131,7 @@ class SituatedEmbedder:
         self._tokenize: Tokenize = load_tokenizer(found.tokenizer)
         self._hidden = int(found.manifest["shapes"]["late"]["token_states"][-1])
 
-    def queries(self, texts: Sequence[str]) -> tuple[FloatStates, list[str]]:
+    def queries(self, texts: Sequence[str]) -> tuple[Float32Array, list[str]]:
         """See :class:`Embedder`."""
         asked = [question(text, self._tokenize) for text in texts]
         if not asked:
@@ -146,7 +144,7 @@ class SituatedEmbedder:
 
     def passages(
         self, passages: Sequence[Passage], *, titles: bool, cache: Cache | None = None
-    ) -> tuple[list[FloatStates], list[str]]:
+    ) -> tuple[list[Float32Array], list[str]]:
         """See :class:`Embedder`."""
         if cache is not None:
             raise InputError(
@@ -178,9 +176,9 @@ def _titled(passage: Passage, titles: bool) -> list[str]:
     return [f"{title} {text}" if title else text for text in passage.unit_texts()]
 
 
-def _unit(vectors: FloatStates) -> FloatStates:
+def _unit(vectors: Float32Array) -> Float32Array:
     norm = np.linalg.norm(vectors, axis=1, keepdims=True)
-    result: FloatStates = (vectors / np.maximum(norm, 1e-12)).astype(np.float32)
+    result: Float32Array = (vectors / np.maximum(norm, 1e-12)).astype(np.float32)
     return result
 
 

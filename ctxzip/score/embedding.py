@@ -12,18 +12,17 @@ therefore ours.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
-from ctxzip.backends.encoder import FloatStates
 from ctxzip.errors import InputError
-from ctxzip.kit.arrays import BoolArray, FloatArray
+from ctxzip.kit.arrays import BoolArray, Float32Array, FloatArray
+from ctxzip.kit.once import Once
 from ctxzip.score.base import ScoreRequest, UnitScores
-from ctxzip.score.embedders import Cache, Embedder, Vector
+from ctxzip.score.embedders import Cache, Embedder
 from ctxzip.score.fallback import LexicalWords
 from ctxzip.text.units import Passage, Words
 
@@ -46,7 +45,7 @@ class SentenceVectors(Protocol):
         """Raise ModelError unless an embedder is the one that the vectors were made with."""
         ...
 
-    def find(self, passages: Sequence[Passage]) -> tuple[list[FloatStates | None], list[str]]:
+    def find(self, passages: Sequence[Passage]) -> tuple[list[Float32Array | None], list[str]]:
         """Vectors of each passage's units, or None where it is not known; and notes."""
         ...
 
@@ -101,7 +100,7 @@ class Recomp:
         return self.top_n is not None or self.min_similarity is not None
 
 
-def marginal_relevance(score: FloatArray, embeddings: FloatStates, diversity: float) -> FloatArray:
+def marginal_relevance(score: FloatArray, embeddings: Float32Array, diversity: float) -> FloatArray:
     """Similarity less the likeness to better sentences.
 
     Carbonell and Goldstein, "The Use of MMR, Diversity-Based Reranking for Reordering Documents and
@@ -133,13 +132,13 @@ def marginal_relevance(score: FloatArray, embeddings: FloatStates, diversity: fl
     return value
 
 
-def _unit_length(embeddings: FloatStates) -> FloatStates:
+def _unit_length(embeddings: Float32Array) -> Float32Array:
     norm = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    result: FloatStates = (embeddings / np.maximum(norm, 1e-12)).astype(np.float32)
+    result: Float32Array = (embeddings / np.maximum(norm, 1e-12)).astype(np.float32)
     return result
 
 
-def repeated(score: FloatArray, embeddings: FloatStates, cosine: float) -> BoolArray:
+def repeated(score: FloatArray, embeddings: Float32Array, cosine: float) -> BoolArray:
     """Which sentences resemble a better one (the earlier of equals) by at least ``cosine``."""
     unit = _unit_length(embeddings)
     result = np.zeros(len(score), bool)
@@ -164,10 +163,8 @@ class EmbeddingScorer:
     words_first = False
 
     def __init__(self, load: Callable[[], Embedder], settings: Recomp | None = None) -> None:
-        self._load = load
+        self._embedder = Once.of(load, lambda embedder: embedder.close())
         self._settings = settings if settings is not None else Recomp()
-        self._lock = threading.Lock()
-        self._loaded: Embedder | None = None
         self._words = LexicalWords()
 
     @property
@@ -177,13 +174,10 @@ class EmbeddingScorer:
         Raises:
             ModelError: it cannot be loaded, or the index was made with another.
         """
-        with self._lock:
-            if self._loaded is None:
-                embedder = self._load()
-                if self._settings.index is not None:
-                    self._settings.index.check(embedder)
-                self._loaded = embedder
-            return self._loaded
+        embedder = self._embedder()
+        if self._settings.index is not None:
+            self._settings.index.check(embedder)  # once for each embedder
+        return embedder
 
     def units(self, requests: Sequence[ScoreRequest]) -> list[UnitScores]:
         """See :class:`ctxzip.score.base.Scorer`.
@@ -216,7 +210,7 @@ class EmbeddingScorer:
             for request, query, some, said in zip(requests, asked, parts, told, strict=True)
         ]
 
-    def _known(self, passages: Sequence[Passage]) -> tuple[list[FloatStates | None], list[str]]:
+    def _known(self, passages: Sequence[Passage]) -> tuple[list[Float32Array | None], list[str]]:
         """Vectors that need no model: handed in as metadata, or in the index."""
         found = [_handed_in(passage) for passage in passages]
         index = self._settings.index
@@ -231,8 +225,8 @@ class EmbeddingScorer:
     def _scores(
         self,
         request: ScoreRequest,
-        query: Vector,
-        parts: list[FloatStates],
+        query: Float32Array,
+        parts: list[Float32Array],
         notes: tuple[str, ...],
     ) -> UnitScores:
         """Similarities of one request, and what top-n, floor and duplicates rule out."""
@@ -278,12 +272,10 @@ class EmbeddingScorer:
 
     def close(self) -> None:
         """Release the weights; a later call loads them again."""
-        with self._lock:
-            if self._loaded is not None:
-                self._loaded.close()
+        self._embedder.close()
 
 
-def _handed_in(passage: Passage) -> FloatStates | None:
+def _handed_in(passage: Passage) -> Float32Array | None:
     """Embeddings of a document's units from its metadata, or None.
 
     Either one row per unit, or a mapping from the sentences' texts.

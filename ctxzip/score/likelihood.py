@@ -13,7 +13,6 @@ rewrite of it (4c0141a) passes each sentence's own.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ import numpy as np
 
 from ctxzip.errors import InputError
 from ctxzip.kit.arrays import FloatArray, IntArray
+from ctxzip.kit.once import Once
 from ctxzip.score.base import ScoreRequest, UnitScores
 from ctxzip.score.fallback import LexicalWords
 from ctxzip.text.units import Passage, Words
@@ -92,19 +92,14 @@ class LikelihoodScorer:
     words_first = False
 
     def __init__(self, load: Callable[[], CausalModel], settings: Exit | None = None) -> None:
-        self._load = load
+        self._model = Once.of(load)
         self._settings = settings if settings is not None else Exit()
-        self._lock = threading.Lock()
-        self._model: CausalModel | None = None
         self._words = LexicalWords()
 
     @property
     def model(self) -> CausalModel:
         """The language model, loaded on first use."""
-        with self._lock:
-            if self._model is None:
-                self._model = self._load()
-            return self._model
+        return self._model()
 
     def units(self, requests: Sequence[ScoreRequest]) -> list[UnitScores]:
         """See :class:`ctxzip.score.base.Scorer`.
@@ -169,8 +164,7 @@ class LikelihoodScorer:
 
     def close(self) -> None:
         """Release the weights; a later call loads them again."""
-        with self._lock:
-            self._model = None
+        self._model.close()
 
 
 def _shared(ids: Sequence[IntArray]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import importlib.util
 import ipaddress
 import os
 import signal
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctxzip.errors import InputError, MissingExtraError
+from ctxzip.kit.extras import missing
 
 if TYPE_CHECKING:
     from ctxzip.serve.settings import Settings
@@ -158,9 +158,8 @@ def _run(settings: Settings, listening: socket.socket) -> int:
 
 
 def _require() -> None:
-    for module, package in _PACKAGES.items():
-        if importlib.util.find_spec(module) is None:
-            raise MissingExtraError(package, "serve")
+    for module in missing(_PACKAGES):
+        raise MissingExtraError(_PACKAGES[module], "serve")
 
 
 def _names(arguments: argparse.Namespace, default: tuple[str, ...]) -> tuple[str, ...]:

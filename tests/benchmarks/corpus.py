@@ -33,6 +33,7 @@ from ctxzip.backends import bundle, onnx
 from ctxzip.backends.tokenizers import load_tokenizer
 from ctxzip.corpus import job
 from ctxzip.corpus.settings import Resources, Settings
+from ctxzip.kit.padding import padded
 from ctxzip.score.mini.windows import windows
 from ctxzip.segment.sentences import split
 from ctxzip.text.units import Passage
@@ -95,10 +96,10 @@ def mini(texts: list[str], repeats: int) -> None:
         batches, batch = [], []
         for i in order.tolist():
             if batch and len(ids[i]) * (len(batch) + 1) > most:
-                batches.append(onnx._pad_ids(batch))
+                batches.append(padded(batch))
                 batch = []
             batch.append(ids[i])
-        batches.append(onnx._pad_ids(batch))
+        batches.append(padded(batch))
         trunk, keep = sessions
         for rows, mask in batches:
             states = trunk.run(None, {"ids": rows, "mask": mask})[0]
@@ -124,7 +125,9 @@ def mini(texts: list[str], repeats: int) -> None:
             ("clock, all cores", None, time.perf_counter),
             ("processor time, one thread", 1, time.process_time),
         ):
-            sessions = [onnx._load(path, threads or onnx._processors()) for path in networks]
+            sessions = [
+                onnx.load_session(path, threads or onnx.default_threads()) for path in networks
+            ]
             # One after the other in turn, so that another process beside disturbs all alike.
             rounds = [
                 [

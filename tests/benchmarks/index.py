@@ -25,9 +25,9 @@ from pathlib import Path
 import numpy as np
 
 import ctxzip
-from ctxzip.backends.encoder import FloatStates
 from ctxzip.evaluate import Record, build_requests, evaluate, load_records, paired_bootstrap
 from ctxzip.index import SentenceIndex, sentences
+from ctxzip.kit.arrays import Float32Array
 from ctxzip.score.embedders import Cache, Embedder
 from ctxzip.segment.prepare import passage_of
 from ctxzip.text.units import Passage
@@ -43,13 +43,13 @@ class Recorded:
         self.name = embedder.name
         self._embedder, self._index = embedder, index
 
-    def queries(self, texts: Sequence[str]) -> tuple[FloatStates, list[str]]:
+    def queries(self, texts: Sequence[str]) -> tuple[Float32Array, list[str]]:
         """Made by the model."""
         return self._embedder.queries(texts)
 
     def passages(
         self, passages: Sequence[Passage], *, titles: bool, cache: Cache | None = None
-    ) -> tuple[list[FloatStates], list[str]]:
+    ) -> tuple[list[Float32Array], list[str]]:
         """Read from the index, the probe excepted."""
         found, _ = self._index.find(passages)
         if any(vectors is None for vectors in found):

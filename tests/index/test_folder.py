@@ -16,10 +16,10 @@ import pytest
 
 import ctxzip
 from ctxzip import Document, InputError, ModelError
-from ctxzip.backends.encoder import FloatStates
 from ctxzip.index import SentenceIndex, opened, sentences
 from ctxzip.index import folder as files
 from ctxzip.index.vectors import Vectors
+from ctxzip.kit.arrays import Float32Array
 from ctxzip.score.embedders import Cache
 from ctxzip.segment import sentences as segmenter
 from ctxzip.segment.prepare import passage_of
@@ -36,13 +36,13 @@ class Lengths:
 
     name = "lengths"
 
-    def queries(self, texts: Sequence[str]) -> tuple[FloatStates, list[str]]:
+    def queries(self, texts: Sequence[str]) -> tuple[Float32Array, list[str]]:
         rows = [np.bincount([len(w) % 8 for w in text.split()], minlength=8) for text in texts]
         return np.array(rows, np.float32).reshape(-1, 8), []
 
     def passages(
         self, passages: Sequence[Passage], *, titles: bool, cache: Cache | None = None
-    ) -> tuple[list[FloatStates], list[str]]:
+    ) -> tuple[list[Float32Array], list[str]]:
         return [self.queries(passage.unit_texts())[0] for passage in passages], []
 
     def close(self) -> None:

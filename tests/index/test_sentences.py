@@ -14,9 +14,9 @@ import pytest
 
 import ctxzip
 from ctxzip import Document, InputError, MissingExtraError, ModelError, Options, Recomp
-from ctxzip.backends.encoder import FloatStates
 from ctxzip.compressors import load_embedder
 from ctxzip.index import SentenceIndex, sentences
+from ctxzip.kit.arrays import Float32Array
 from ctxzip.score.embedders import Cache, SentenceEmbedder, SituatedEmbedder
 from ctxzip.segment.prepare import passage_of
 from ctxzip.text.units import Passage
@@ -81,7 +81,7 @@ class Hashed:
 
     name = "hashed"
 
-    def queries(self, texts: Sequence[str]) -> tuple[FloatStates, list[str]]:
+    def queries(self, texts: Sequence[str]) -> tuple[Float32Array, list[str]]:
         rows = np.zeros((len(texts), 64), np.float32)
         for i, text in enumerate(texts):
             for word in text.split():
@@ -90,7 +90,7 @@ class Hashed:
 
     def passages(
         self, passages: Sequence[Passage], *, titles: bool, cache: Cache | None = None
-    ) -> tuple[list[FloatStates], list[str]]:
+    ) -> tuple[list[Float32Array], list[str]]:
         return [self.queries(passage.unit_texts())[0] for passage in passages], []
 
     def close(self) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 import ctxzip
 from ctxzip import InputError, ModelError, Options
-from ctxzip.backends.encoder import batches, tokenize
+from ctxzip.backends.encoder import tokenize
+from ctxzip.kit.padding import batches
 from ctxzip.score.classifier import LLMLingua2, keep_probability, windows
 from tests import checkpoints
 from tests.contract.promises import check, same

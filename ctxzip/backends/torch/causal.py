@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy
 import inspect
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from ctxzip.backends.encoder import FloatStates
 from ctxzip.backends.torch.loading import (
     Placement,
     _loaded,
@@ -21,8 +20,9 @@ from ctxzip.backends.torch.loading import (
     load_tokenizer,
 )
 from ctxzip.errors import ModelError
-from ctxzip.kit.arrays import IntArray
+from ctxzip.kit.arrays import Float32Array, IntArray
 from ctxzip.kit.extras import require
+from ctxzip.kit.padding import batches, longest_first, padded
 
 __all__ = ["CausalModel", "Seq2SeqModel"]
 
@@ -76,7 +76,7 @@ class CausalModel:
 
     def continuations(
         self, prefix: IntArray, suffixes: Sequence[IntArray], wanted: Sequence[int]
-    ) -> tuple[FloatStates, tuple[str, ...]]:
+    ) -> tuple[Float32Array, tuple[str, ...]]:
         """Logits behind the last token of each suffix; the prefix is read once for all.
 
         transformers changes a cache in place, so every batch works on a copy, and positions are
@@ -92,7 +92,6 @@ class CausalModel:
         """
         torch = require("torch")
         notes: list[str] = []
-        order = sorted(range(len(suffixes)), key=lambda i: -len(suffixes[i]))
         result = np.zeros((len(suffixes), len(wanted)), np.float32)
         device = self.model.device
         most = _CPU_TOKENS if device.type == "cpu" else _GPU_TOKENS
@@ -100,11 +99,9 @@ class CausalModel:
             ids = torch.from_numpy(prefix).to(device)[None]
             cache = self.cached(self.call(ids, use_cache=True, keep=[len(prefix) - 1]))
             self.count_tokens(len(prefix))
-            while order:
-                size = max(1, most // len(suffixes[order[0]]))
-                batch, order = order[:size], order[size:]
+            for batch in longest_first([len(one) for one in suffixes], most):
 
-                def run(some: list[int]) -> list[FloatStates]:
+                def run(some: list[int]) -> list[Float32Array]:
                     return self._batch(cache, len(prefix), [suffixes[i] for i in some], wanted)
 
                 for i, row in zip(batch, halving(run, batch, notes), strict=True):
@@ -113,16 +110,12 @@ class CausalModel:
 
     def _batch(
         self, cache: Any, before: int, rows: list[IntArray], wanted: Sequence[int]
-    ) -> list[FloatStates]:
+    ) -> list[Float32Array]:
         torch = require("torch")
         device = self.model.device
-        length = max(map(len, rows))
-        ids = np.zeros((len(rows), length), np.int64)
-        mask = np.zeros((len(rows), before + length), np.int64)
-        mask[:, :before] = 1
-        for i, row in enumerate(rows):
-            ids[i, : len(row)] = row
-            mask[i, before : before + len(row)] = 1
+        ids, behind = padded(rows)
+        length = ids.shape[1]
+        mask = np.concatenate([np.ones((len(rows), before), np.int64), behind], axis=1)
         own = copy.deepcopy(cache)
         try:
             own.batch_repeat_interleave(len(rows))
@@ -267,22 +260,18 @@ class Seq2SeqModel:
             decoded: list[str] = self.tokenizer.batch_decode(found, skip_special_tokens=True)
             return decoded
 
-        for batch in _alike(lengths, new_tokens, most):
+        for batch in _unpadded(lengths, new_tokens, most):
             for i, text in zip(batch, halving(run, batch, notes), strict=True):
                 texts[i] = text.strip()
         return texts, tuple(notes)
 
 
-def _alike(lengths: Sequence[int], limits: Sequence[int], most: int) -> list[list[int]]:
+def _unpadded(lengths: Sequence[int], limits: Sequence[int], most: int) -> Iterator[list[int]]:
     """Batches of prompts with equal limits and equal lengths: no padding, so no influence."""
-    groups: dict[tuple[int, int], list[int]] = {}
-    for i, key in enumerate(zip(limits, lengths, strict=True)):
-        groups.setdefault(key, []).append(i)
-    batches = []
-    for (_, length), members in groups.items():
-        step = max(1, most // max(length, 1))
-        batches += [members[at : at + step] for at in range(0, len(members), step)]
-    return batches
+    for limit in dict.fromkeys(limits):
+        members = [i for i, own in enumerate(limits) if own == limit]
+        for batch, _ in batches([lengths[i] for i in members], most, 1):
+            yield [members[k] for k in batch]
 
 
 def single_token(tokenizer: Any, word: str, name: str) -> int:

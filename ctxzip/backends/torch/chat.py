@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
 
 from ctxzip.backends.torch.loading import (
     Placement,
     _loaded,
     _quiet,
+    gguf_source,
     halving,
     resolve_device,
     resolve_dtype,
 )
-from ctxzip.errors import InputError, ModelError
+from ctxzip.errors import InputError
 from ctxzip.kit.extras import require
+from ctxzip.kit.padding import batches
 
 __all__ = ["ChatModel"]
 
@@ -39,14 +39,7 @@ class ChatModel:
     def __init__(self, name: str, placement: Placement) -> None:
         transformers = require("transformers")
         self.name = name
-        path = Path(name)
-        source: dict[str, Any] = {}
-        folder = name
-        if path.suffix == ".gguf":
-            require("gguf", "gguf")
-            if not path.is_file():
-                raise ModelError(f"There is no file {name!r}.")
-            folder, source = str(path.parent), {"gguf_file": path.name}
+        folder, source = gguf_source(name)
         self._tokenizer = _loaded(
             folder, placement, transformers.AutoTokenizer.from_pretrained, **source
         )
@@ -78,7 +71,7 @@ class ChatModel:
             a prompt that is longer than the model's window.
         """
         encoded = [self._encode(prompt) for prompt in prompts]
-        fitting: dict[int, list[int]] = {}
+        fitting: list[int] = []
         for i, ids in enumerate(encoded):
             if len(ids) + max_tokens > self.window:
                 yield (
@@ -88,19 +81,15 @@ class ChatModel:
                     ),
                 )
             else:
-                fitting.setdefault(len(ids), []).append(i)
+                fitting.append(i)
         most = _CPU_TOKENS if self._model.device.type == "cpu" else _GPU_TOKENS
-        for length, members in sorted(fitting.items()):
-            step = max(1, most // max(length, 1))
-            for at in range(0, len(members), step):
-                batch = members[at : at + step]
-                with self._lock:
-                    found = halving(
-                        lambda some: self._generate([encoded[i] for i in some], max_tokens),
-                        batch,
-                        [],
-                    )
-                yield from zip(batch, found, strict=True)
+        for members, _ in batches([len(encoded[i]) for i in fitting], most, 1):
+            batch = [fitting[k] for k in members]
+            with self._lock:
+                found = halving(
+                    lambda some: self._generate([encoded[i] for i in some], max_tokens), batch, []
+                )
+            yield from zip(batch, found, strict=True)
 
     def _encode(self, prompt: str) -> list[int]:
         if self._tokenizer.chat_template is None:

@@ -21,6 +21,7 @@ from ctxzip.backends.torch.readings import TorchReadings
 from ctxzip.backends.torch.states import PIECE, Memory, Row, State, Tail, state_of
 from ctxzip.kit.arrays import FloatArray, IntArray
 from ctxzip.kit.extras import require
+from ctxzip.kit.padding import longest_first, padded
 
 __all__ = ["TorchLikelihood"]
 
@@ -149,15 +150,15 @@ class TorchLikelihood:
     ) -> list[FloatArray]:
         """Likelihoods from ``start`` on in independent rows; the longest first."""
         result = [np.zeros(0)] * len(rows)
-        order = sorted((i for i in range(len(rows)) if len(rows[i].ids) > rows[i].start),
-                       key=lambda i: -len(rows[i].ids))  # fmt: skip
-        lengths = [len(row.ids) for row in rows]
+        asked = [i for i, row in enumerate(rows) if len(row.ids) > row.start]
+        lengths = [len(rows[i].ids) for i in asked]
         # Where a token can be told what to look at, rows stand behind one another: no padding.
-        together = _packs(order, lengths) if self.model.full else _alike(order, lengths)
-        for batch in together:
+        full = self.model.full
+        together = _packs(lengths) if full else longest_first(lengths, _BATCH, _ALIKE)
+        for batch in ([asked[k] for k in some] for some in together):
 
             def run(some: list[int]) -> list[FloatArray]:
-                read = self._pack if self.model.full and len(some) > 1 else self._batch
+                read = self._pack if full and len(some) > 1 else self._batch
                 return read({i: rows[i] for i in some}, memory)
 
             for i, found in zip(batch, halving(run, batch, notes), strict=True):
@@ -179,10 +180,8 @@ class TorchLikelihood:
         With a memory it is a single one.
         """
         torch = require("torch")
-        length = max(len(row.ids) for row in rows.values()) - 1  # the last predicts nothing
-        ids = np.zeros((len(rows), length), np.int64)
-        for i, row in enumerate(rows.values()):
-            ids[i, : len(row.ids) - 1] = row.ids[:-1]
+        ids, _ = padded([row.ids[:-1] for row in rows.values()])  # the last predicts nothing
+        length = ids.shape[1]
         wanted = sorted({at - 1 for row in rows.values() for at in range(row.start, len(row.ids))})
         found = [np.zeros(len(row.ids) - row.start) for row in rows.values()]
         cache: Any = None
@@ -362,11 +361,11 @@ def _offer(
         low += len(row.ids) - 1
 
 
-def _packs(order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
+def _packs(lengths: Sequence[int]) -> list[list[int]]:
     """Rows, the longest first, in as few packs as first fit finds; a long row is one of its own."""
     packs: list[list[int]] = []
     room: list[int] = []
-    for i in order:
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
         k = next((k for k, left in enumerate(room) if left >= lengths[i]), len(packs))
         if k == len(packs):
             packs.append([])
@@ -374,18 +373,6 @@ def _packs(order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
         packs[k].append(i)
         room[k] -= lengths[i]
     return packs
-
-
-def _alike(order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
-    """Rows, the longest first, in batches of about equal length."""
-    found: list[list[int]] = []
-    left = list(order)
-    while left:
-        longest = lengths[left[0]]
-        some = left[: max(1, _BATCH // longest)]
-        found.append([i for i in some if lengths[i] >= _ALIKE * longest])
-        left = left[len(found[-1]) :]
-    return found
 
 
 def _common(first: IntArray, second: IntArray) -> int:

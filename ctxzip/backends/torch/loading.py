@@ -7,27 +7,18 @@ the name.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
-from ctxzip.backends.encoder import (
-    Encoded,
-    FloatStates,
-    Frame,
-    batches,
-    frame_of,
-    pad_id,
-    plain,
-)
+from ctxzip.backends.encoder import Encoded, Frame, frame_of, pad_id, plain
 from ctxzip.errors import InputError, ModelError
-from ctxzip.kit.arrays import IntArray
+from ctxzip.kit.arrays import Float32Array, IntArray
 from ctxzip.kit.extras import require
+from ctxzip.kit.once import Once
+from ctxzip.kit.padding import batches, padded
 
 __all__ = ["Placement", "TorchEncoder", "halving", "load_model", "load_tokenizer", "resolve_device"]
 
@@ -291,8 +282,7 @@ class TorchEncoder:
         self._kind = kind
         hf = load_tokenizer(name, placement)
         self.tokenizer = plain(hf.backend_tokenizer)
-        self._lock = threading.Lock()
-        self._model: Any = None
+        self._model = Once(self._loaded)
         config = self.model.config
         pad = hf.pad_token_id if hf.pad_token_id is not None else pad_id(hf.backend_tokenizer)
         self.frame: Frame = frame_of(self.tokenizer, pad, _window(config, hf), name)
@@ -301,45 +291,39 @@ class TorchEncoder:
     @property
     def model(self) -> Any:
         """The transformers model, loaded on first use."""
-        with self._lock:
-            if self._model is None:
-                auto, architecture, _ = self._kind
-                model = load_model(self.name, self._placement, auto, architecture)
-                if self._placement.compiled:
-                    model = require("torch").compile(model, dynamic=True)
-                self._model = model
-            return self._model
+        return self._model()
+
+    def _loaded(self) -> Any:
+        auto, architecture, _ = self._kind
+        model = load_model(self.name, self._placement, auto, architecture)
+        return require("torch").compile(model, dynamic=True) if self._placement.compiled else model
 
     def forward(self, inputs: Sequence[IntArray]) -> Encoded:
         """See :class:`ctxzip.backends.encoder.Encoder`."""
-        states: list[FloatStates | None] = [None] * len(inputs)
+        states: list[Float32Array | None] = [None] * len(inputs)
         notes: list[str] = []
         on_cpu = self.model.device.type == "cpu"
         most, multiple = (_CPU_TOKENS, 16) if on_cpu else (_GPU_TOKENS, 64)
         for batch, length in batches([len(one) for one in inputs], most, multiple):
             size = min(length, self.frame.window)
 
-            def run(some: list[int], size: int = size) -> list[FloatStates]:
+            def run(some: list[int], size: int = size) -> list[Float32Array]:
                 return self._run([inputs[i] for i in some], size)
 
             for i, found in zip(batch, halving(run, batch, notes), strict=True):
                 states[i] = found
         return Encoded([one for one in states if one is not None], tuple(notes))
 
-    def _run(self, rows: list[IntArray], length: int) -> list[FloatStates]:
+    def _run(self, rows: list[IntArray], length: int) -> list[Float32Array]:
         torch = require("torch")
-        ids = np.full((len(rows), length), self.frame.pad, np.int64)
-        mask = np.zeros((len(rows), length), np.int64)
-        for i, row in enumerate(rows):
-            ids[i, : len(row)] = row
-            mask[i, : len(row)] = 1
+        ids, mask = padded(rows, length, self.frame.pad)
         device = self.model.device
         with torch.inference_mode():
             output = self.model(
                 input_ids=torch.from_numpy(ids).to(device),
                 attention_mask=torch.from_numpy(mask).to(device),
             )
-            array: FloatStates = getattr(output, self._kind[2]).float().cpu().numpy()
+            array: Float32Array = getattr(output, self._kind[2]).float().cpu().numpy()
         if array.ndim == 2:  # one row per input, not per token
             return [array[i : i + 1] for i in range(len(rows))]
         return [array[i, : len(row)] for i, row in enumerate(rows)]
@@ -353,8 +337,7 @@ class TorchEncoder:
 
     def close(self) -> None:
         """Release the weights; the next call loads them again."""
-        with self._lock:
-            self._model = None
+        self._model.close()
 
 
 def counts_from_padding(config: Any) -> bool:

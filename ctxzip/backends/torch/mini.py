@@ -19,7 +19,9 @@ from torch import Tensor, nn
 from ctxzip.backends.onnx import CACHE_BYTES, OnnxEncoder
 from ctxzip.backends.torch.loading import resolve_device
 from ctxzip.backends.torch.networks import BackboneConfig, Branch, CrossBranch, Trunk
-from ctxzip.errors import MissingExtraError, ModelError
+from ctxzip.errors import ModelError
+from ctxzip.kit.arrays import Float32Array
+from ctxzip.kit.extras import require
 
 __all__ = ["TorchMiniEncoder", "weights_of"]
 
@@ -84,7 +86,7 @@ class _Session:
         self._device = device
         self._dtype = next(module.parameters()).dtype
 
-    def run(self, _: None, inputs: dict[str, npt.NDArray[Any]]) -> list[npt.NDArray[np.float32]]:
+    def run(self, _: None, inputs: dict[str, npt.NDArray[Any]]) -> list[Float32Array]:
         """The network's outputs as float32."""
         given = [torch.from_numpy(value).to(self._device) for value in inputs.values()]
         given = [g.to(self._dtype) if g.is_floating_point() else g for g in given]
@@ -100,13 +102,9 @@ def weights_of(path: Path) -> dict[str, Tensor]:
     Vectors and embeddings carry their names; a matrix is found at the node that multiplies by it,
     whose output is called after its module, and lies transposed.
     """
-    try:
-        import onnx
-        from onnx import numpy_helper
-    except ImportError as error:
-        raise MissingExtraError("onnx", "export") from error
+    onnx = require("onnx", "export")
     graph = onnx.load(str(path)).graph
-    raw = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
+    raw = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
     value: dict[str, npt.NDArray[Any]] = {}
     for name, array in raw.items():
         if name.endswith(".int8"):
@@ -126,9 +124,7 @@ def weights_of(path: Path) -> dict[str, Tensor]:
     return {name: torch.from_numpy(array.astype(np.float32)) for name, array in found.items()}
 
 
-def _expanded(
-    stored: npt.NDArray[np.int8], scale: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
+def _expanded(stored: npt.NDArray[np.int8], scale: Float32Array) -> Float32Array:
     """int8 with one scale per row (embeddings) or per column (matrices) → float32."""
-    result: npt.NDArray[np.float32] = stored.astype(np.float32) * scale
+    result: Float32Array = stored.astype(np.float32) * scale
     return result

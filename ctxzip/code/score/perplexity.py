@@ -12,7 +12,6 @@ the perplexities of lines from a second one.
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ import numpy as np
 from ctxzip.code.score.base import CodeText, Inside, Ranked
 from ctxzip.code.score.words import LexicalCode
 from ctxzip.kit.arrays import FloatArray
+from ctxzip.kit.once import Once
 
 if TYPE_CHECKING:
     from ctxzip.code.score.likelihood import Likelihood, Readings
@@ -81,19 +81,14 @@ class PerplexityCode:
     name = "perplexity"
 
     def __init__(self, load: Callable[[], Likelihood], shortlist: float | None = None) -> None:
-        self._load = load
+        self._likelihood = Once.of(load)
         self._shortlist = shortlist
-        self._lock = threading.Lock()
-        self._likelihood: Likelihood | None = None
         self._words = LexicalCode()
 
     @property
     def likelihood(self) -> Likelihood:
         """The source of likelihoods, loaded on first use."""
-        with self._lock:
-            if self._likelihood is None:
-                self._likelihood = self._load()
-            return self._likelihood
+        return self._likelihood()
 
     def rank(self, query: str | None, parts: Sequence[CodeText], room: int) -> Ranked:
         """See :class:`ctxzip.code.score.base.CodeScorer`."""
@@ -144,8 +139,7 @@ class PerplexityCode:
 
     def close(self) -> None:
         """Release the weights; a later call loads them again."""
-        with self._lock:
-            self._likelihood = None
+        self._likelihood.close()
 
 
 class _Inside:

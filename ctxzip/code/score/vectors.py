@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from ctxzip.code.score.base import CodeText, Ranked
 from ctxzip.code.score.words import LexicalCode, spoken
 from ctxzip.kit.arrays import FloatArray
+from ctxzip.kit.once import Once
 from ctxzip.score.base import Scorer, ScoreRequest
 from ctxzip.text.units import Passage, Units
 from ctxzip.types import Document
@@ -31,9 +31,7 @@ class Embedded:
 
     def __init__(self, name: str, load: Callable[[], Scorer], weight: float = 1.0) -> None:
         self.name = name
-        self._load = load
-        self._lock = threading.Lock()
-        self._scorer: Scorer | None = None
+        self._scorer = Once.of(load, lambda scorer: scorer.close())
         self._lexical = LexicalCode()
         self._weight = weight
 
@@ -42,25 +40,18 @@ class Embedded:
         words = self._lexical.rank(query, parts, room)
         if not query or not query.strip() or not parts:
             return words
-        with self._lock:
-            if self._scorer is None:
-                self._scorer = self._load()
-            scorer = self._scorer
         texts = [spoken(part) for part in parts]
         passages = tuple(
             Passage(Document(text), text, Units.of([(0, len(text))])) for text in texts
         )
-        found = scorer.units([ScoreRequest(passages, query, "en")])[0]
+        found = self._scorer().units([ScoreRequest(passages, query, "en")])[0]
         meaning = np.array([float(one[0]) for one in found.units])
         # Blocks are too short to say what they mean: their words decide.
         return Ranked(_fused(words.scores, meaning, self._weight), words.inside, found.notes)
 
     def close(self) -> None:
         """Release the scorer."""
-        with self._lock:
-            scorer, self._scorer = self._scorer, None
-        if scorer is not None:
-            scorer.close()
+        self._scorer.close()
 
 
 def _fused(first: FloatArray, second: FloatArray, weight: float) -> FloatArray:

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ctxzip.backends.encoder import FloatStates
-from ctxzip.kit.arrays import BoolArray, IntArray
+from ctxzip.kit.arrays import BoolArray, Float32Array, IntArray
 from ctxzip.score.classifier import LLMLingua2
 from ctxzip.text.tokens import resolve
 
@@ -45,8 +44,8 @@ class Reading:
     """
 
     words: list[str]
-    probability: FloatStates
-    plain: FloatStates
+    probability: Float32Array
+    plain: Float32Array
     cost: IntArray
     start: IntArray
     end: IntArray

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ctxzip.backends.encoder import Encoder, FloatStates, kind_of
+from ctxzip.backends.encoder import Encoder, kind_of
 from ctxzip.compressors.llmlingua2.choice import Reading, gpt_tokens
 from ctxzip.errors import InputError, ModelError
-from ctxzip.kit.arrays import BoolArray, IntArray
+from ctxzip.kit.arrays import BoolArray, Float32Array, IntArray
 from ctxzip.score.classifier import LLMLingua2, keep_probability
 
 if TYPE_CHECKING:
@@ -298,7 +298,7 @@ class Reference:
         return _Piece(token in self._special, begins, raised, shown, bare)
 
     def _words(
-        self, chunks: Sequence[Chunk], probabilities: Sequence[FloatStates]
+        self, chunks: Sequence[Chunk], probabilities: Sequence[Float32Array]
     ) -> list[Reading]:
         """Merge the tokens of chunks into words; all chunks in common arrays."""
         sizes = [len(one) for one in probabilities]

@@ -8,7 +8,6 @@ no ceiling is promised.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -23,6 +22,7 @@ from ctxzip.compressors.llmlingua2.chunks import Chunk, Reference
 from ctxzip.errors import InputError
 from ctxzip.kit.arrays import BoolArray, FloatArray, IntArray
 from ctxzip.kit.batch import BatchCompressor
+from ctxzip.kit.once import Once
 from ctxzip.render.result import identity, result_of
 from ctxzip.score.base import UnitScores
 from ctxzip.score.classifier import LLMLingua2
@@ -186,22 +186,19 @@ class ReferenceCompressor(BatchCompressor):
     def __init__(
         self, load: Callable[[], Encoder], settings: LLMLingua2, options: Options | None = None
     ) -> None:
-        self._load = load
+        self._encoder = Once.of(load, lambda encoder: encoder.close())
+        self._reference = Once(self._of_encoder)
         self._settings = settings
         self.options = options if options is not None else Options()
-        self._lock = threading.Lock()
-        self._encoder: Encoder | None = None
-        self._reference: Reference | None = None
 
     @property
     def reference(self) -> Reference:
         """The decisions, with the checkpoint loaded on first use."""
-        with self._lock:
-            if self._reference is None:
-                self._encoder = self._load()
-                encoder = self._encoder
-                self._reference = Reference(encoder, self._settings, encoder.add_tokens)
-            return self._reference
+        return self._reference()
+
+    def _of_encoder(self) -> Reference:
+        encoder = self._encoder()
+        return Reference(encoder, self._settings, encoder.add_tokens)
 
     def compress_many(self, requests: Sequence[Request]) -> list[Compression]:
         """Compress several requests in common batches; their queries are not read.
@@ -273,10 +270,8 @@ class ReferenceCompressor(BatchCompressor):
 
     def close(self) -> None:
         """Release the weights."""
-        with self._lock:
-            if self._encoder is not None:
-                self._encoder.close()
-            self._encoder = self._reference = None
+        self._reference.close()
+        self._encoder.close()
 
 
 def _units(passage: Passage, verdict: Verdict) -> tuple[Units, BoolArray, FloatArray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ctxzip.backends.chat import Chat, ChatClient, ChatError
 from ctxzip.errors import InputError
+from ctxzip.kit.once import Once
 
 if TYPE_CHECKING:
     from ctxzip.backends.torch.causal import Seq2SeqModel
@@ -66,21 +66,15 @@ class Seq2SeqWriter:
     """A T5 or another encoder-decoder with RECOMP's prompt."""
 
     def __init__(self, load: Callable[[], Seq2SeqModel], settings: Abstractive) -> None:
-        self._load = load
+        self._model = Once.of(load)
         self._settings = settings
-        self._lock = threading.Lock()
-        self._model: Seq2SeqModel | None = None
 
     def write(
         self, asked: Sequence[tuple[str, str]], limits: Sequence[int | None]
     ) -> tuple[list[str | Exception], tuple[str, ...]]:
         """See :class:`Writer`."""
-        with self._lock:
-            if self._model is None:
-                self._model = self._load()
-            model = self._model
         most = self._settings.max_tokens
-        texts, notes = model.generate(
+        texts, notes = self._model().generate(
             [f"Question: {q}\n Document: {text}\n Summary: " for q, text in asked],
             source_tokens=self._settings.source_tokens,
             new_tokens=[most if limit is None else max(1, min(most, limit)) for limit in limits],
@@ -90,8 +84,7 @@ class Seq2SeqWriter:
 
     def close(self) -> None:
         """Release the weights; a later call loads them again."""
-        with self._lock:
-            self._model = None
+        self._model.close()
 
 
 class ChatWriter:

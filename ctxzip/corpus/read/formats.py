@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import IO, Any, NamedTuple
 
 from ctxzip.corpus.read.sources import Source
-from ctxzip.errors import MissingExtraError
+from ctxzip.kit.extras import require
 
 __all__ = ["Blob", "Fields", "arrow", "read", "schema_of"]
 
@@ -100,10 +100,7 @@ class _ZstdFile(io.RawIOBase):
     """A zstd file, frame after frame; the library's own reader takes a cut-off file for whole."""
 
     def __init__(self, raw: IO[bytes]) -> None:
-        try:
-            import zstandard
-        except ImportError:
-            raise MissingExtraError("zstandard", "corpus") from None
+        zstandard = require("zstandard", "corpus")
         self._raw = raw
         self._make = zstandard.ZstdDecompressor(max_window_size=2**31).decompressobj
         self._frame: Any = None
@@ -289,9 +286,5 @@ def arrow() -> Any:
     Raises:
         MissingExtraError: it is not installed.
     """
-    try:
-        import pyarrow
-        import pyarrow.ipc  # pyarrow does not import it by itself
-    except ImportError:
-        raise MissingExtraError("pyarrow", "corpus") from None
-    return pyarrow
+    require("pyarrow.ipc", "corpus", "pyarrow")  # pyarrow does not import it by itself
+    return require("pyarrow", "corpus")

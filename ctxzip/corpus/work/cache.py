@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["ChunkCache"]
+__all__ = ["ChunkCache", "is_locked"]
 
 _VERSION = 1
 _PATIENCE = 60.0  # seconds that one process waits for another
@@ -156,6 +156,12 @@ def _write_ahead(base: sqlite3.Connection) -> None:
             base.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > end:
+            if not is_locked(error) or time.monotonic() > end:
                 raise
         time.sleep(0.01)
+
+
+def is_locked(error: sqlite3.Error) -> bool:
+    """Whether a database refused because another process is in it."""
+    busy = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return getattr(error, "sqlite_errorcode", -1) & 0xFF in busy

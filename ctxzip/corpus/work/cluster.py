@@ -25,7 +25,8 @@ from ctxzip.corpus.task import Task
 from ctxzip.corpus.work.local import processors
 from ctxzip.corpus.work.reader import read_split
 from ctxzip.corpus.work.worker import Result, Worker
-from ctxzip.errors import CtxzipError, InputError, MissingExtraError
+from ctxzip.errors import CtxzipError, InputError
+from ctxzip.kit.extras import require
 
 __all__ = ["RayEngine"]
 
@@ -121,11 +122,8 @@ def _connected(address: str | None, least: float) -> Iterator[Any]:
     """Ray, connected to a cluster; one that was started here is ended here."""
     # No figures about anybody's use are sent; Ray reads this where it is imported.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-        import ray.data
-    except ImportError:
-        raise MissingExtraError("ray", "ray") from None
+    ray = require("ray", "ray")
+    require("ray.data", "ray", "ray")
     if ray.is_initialized():
         yield ray
         return

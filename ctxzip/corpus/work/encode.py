@@ -15,7 +15,8 @@ from ctxzip.api.nodes import KEY
 from ctxzip.corpus.read import shards
 from ctxzip.corpus.read.formats import Fields, arrow, schema_of
 from ctxzip.corpus.read.sources import Split
-from ctxzip.errors import InputError, MissingExtraError
+from ctxzip.errors import InputError
+from ctxzip.kit.extras import require
 
 __all__ = ["Rejected", "decode_schema", "encode", "learn_schema"]
 
@@ -35,7 +36,7 @@ def encode(rows: Sequence[dict[str, Any]], form: str, schema: str | None) -> tup
     if form == "jsonl.gz":
         data = gzip.compress(data, 6, mtime=0)
     elif form == "jsonl.zst":
-        data = _zstd().ZstdCompressor(level=3).compress(data)
+        data = require("zstandard", "corpus").ZstdCompressor(level=3).compress(data)
     return data if rows else b"", {}
 
 
@@ -54,14 +55,6 @@ def _plain(value: object) -> object:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     return str(value)
-
-
-def _zstd() -> Any:
-    try:
-        import zstandard
-    except ImportError:
-        raise MissingExtraError("zstandard", "corpus") from None
-    return zstandard
 
 
 def _parquet(rows: Sequence[dict[str, Any]], schema: Any) -> tuple[bytes, Rejected]:

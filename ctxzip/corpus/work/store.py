@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ctxzip.corpus.work.cache import is_locked
 from ctxzip.errors import InputError
 from ctxzip.kit.disk import OutputError, output_error, write_whole
 
@@ -71,7 +72,7 @@ class Store:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.Error as error:
             lock.close()
-            if "locked" in str(error):
+            if is_locked(error):
                 raise InputError(f"Another job is writing to {self.folder}.") from None
             raise OutputError(f"{self.hidden / 'lock'} cannot be written: {error}.") from error
         try:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ctxzip.kit.arrays import BoolArray, FloatArray, IntArray
+from ctxzip.kit.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from ctxzip.score.lexical import LexicalIndex, bm25, query_terms
-from ctxzip.score.mini.windows import Float32Array, Window
+from ctxzip.score.mini.windows import Window
 
 __all__ = [
     "NAMES",

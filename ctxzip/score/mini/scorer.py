@@ -19,12 +19,12 @@ from typing import Protocol
 import numpy as np
 
 from ctxzip.backends.encoder import CrossReading
-from ctxzip.kit.arrays import BoolArray, FloatArray, IntArray, runs, split_like
+from ctxzip.kit.arrays import BoolArray, Float32Array, FloatArray, IntArray, runs, split_like
 from ctxzip.score.base import ScoreRequest, UnitScores, WordRequest
 from ctxzip.score.lexical import index_request as read_words
 from ctxzip.score.mini import features
 from ctxzip.score.mini.combiner import Combiner, combine
-from ctxzip.score.mini.windows import Float32Array, Tokenize, Window, question, windows
+from ctxzip.score.mini.windows import Tokenize, Window, question, windows
 from ctxzip.score.repeats import repeats
 from ctxzip.text.units import Passage, Words
 

@@ -13,15 +13,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from ctxzip.backends.tokenizers import Tokens
 from ctxzip.kit.arrays import IntArray
 from ctxzip.text.units import Passage
 
-__all__ = ["Float32Array", "Tokenize", "Tokens", "Window", "question", "windows"]
-
-Float32Array = npt.NDArray[np.float32]
+__all__ = ["Tokenize", "Tokens", "Window", "question", "windows"]
 
 LENGTH = 256
 TITLE = 24
