@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ctxzip.api.arguments import Prompt, budget_of, compressor_of, options_of, request_of
+from ctxzip.compressors import row_of
 from ctxzip.errors import InputError
 from ctxzip.types import (
     Compression,
@@ -138,7 +139,7 @@ def _chosen(
     """The compressor that the caller means, with the index where there is one."""
     if index is None:
         return compressor_of(compressor, options)
-    if compressor not in ("auto", "recomp-extractive"):
+    if not isinstance(compressor, str) or not row_of(compressor).indexed:
         raise InputError(
             f"index= is for compressor 'recomp-extractive', not for {compressor!r}.",
             hint="Leave compressor= out, or load the compressor with"

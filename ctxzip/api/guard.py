@@ -18,9 +18,9 @@ from typing import Literal
 from ctxzip.api.arguments import compressor_of, options_of
 from ctxzip.api.events import Hook, emit, event_of
 from ctxzip.api.lanes import Lane, LaneBusyError, Ticket, lane_of
+from ctxzip.compressors import DEFAULT, FALLBACK, fallback_of
 from ctxzip.errors import BudgetError, CtxzipError, InputError
 from ctxzip.kit.batch import BatchCompressor
-from ctxzip.pipeline import Pipeline
 from ctxzip.text import tokens
 from ctxzip.types import (
     CompressedDocument,
@@ -83,7 +83,7 @@ class Guard(BatchCompressor):
         name: the name of the compressor that is asked first.
     """
 
-    compressor: str | Compressor = "auto"
+    compressor: str | Compressor = DEFAULT
     options: Options = field(default_factory=Options)
     timeout: float | None = 30.0
     on_error: OnError = "fallback"
@@ -121,7 +121,10 @@ class Guard(BatchCompressor):
 
     def close(self) -> None:
         """Release what the compressor holds; threads end by themselves when they are idle."""
-        compressor_of(self.compressor, self.options).close()
+        if isinstance(self.compressor, str):
+            lane_of(self.compressor, self.options, self.window).close()
+        else:
+            compressor_of(self.compressor, self.options).close()
 
     def run(self, requests: Sequence[Request], *, count: bool = False) -> list[Outcome]:
         """Compress requests in the lane's threads and wait.
@@ -232,10 +235,11 @@ class Guard(BatchCompressor):
         unbounded = budget.ratio is None and budget.tokens is None
         compression: Compression | None = None
         # Without a ceiling a threshold was all that was asked; the lexical scorer knows none.
-        if not (unbounded and request.budget.threshold is not None) and not self._is_lexical():
+        instead = self._fallback()
+        if instead is not None and not (unbounded and request.budget.threshold is not None):
             try:
-                lexical = compressor_of("lexical", options)
-                compression = lexical.compress_many([replace(request, budget=budget)])[0]
+                simpler = compressor_of(instead, options)
+                compression = simpler.compress_many([replace(request, budget=budget)])[0]
             except Exception as second:
                 if not unbounded:
                     raise error from second
@@ -249,11 +253,10 @@ class Guard(BatchCompressor):
         counts = self._counted(request, compression).tokens if count else ()
         return Outcome(compression, kind, reason, counts)
 
-    def _is_lexical(self) -> bool:
-        """Whether the fallback would only repeat what has failed."""
-        if isinstance(self.compressor, str):
-            return self.compressor == "lexical"
-        return isinstance(self.compressor, Pipeline) and self.compressor.name == "lexical"
+    def _fallback(self) -> str | None:
+        """The compressor that answers instead; None where it would only repeat what has failed."""
+        ours = isinstance(self.compressor, str | BatchCompressor)
+        return fallback_of(self.name) if ours else FALLBACK
 
     def _reported(self, request: Request, outcome: Outcome, begun: _Begun) -> Outcome:
         seconds = time.perf_counter() - begun.counter

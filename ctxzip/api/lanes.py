@@ -97,7 +97,7 @@ class Lane:
     def _reset(self) -> None:
         self._pid = os.getpid()
         compressor, options, _ = self.key
-        self._compressor = Once(lambda: compressor_of(compressor, options))
+        self._compressor = Once(lambda: compressor_of(compressor, options), lambda one: one.close())
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)  # the thread that gathers waits here
         self._free = threading.Condition(self._lock)  # idle threads wait here
@@ -106,6 +106,10 @@ class Lane:
         self._threads = 0
         self._begun = 0.0  # when the last batch did
         self._running: dict[int, list[Ticket[Any]]] = {}
+
+    def close(self) -> None:
+        """Release the compressor; the next batch loads it again."""
+        self._compressor.close()
 
     @property
     def stuck(self) -> int:

@@ -15,9 +15,11 @@ from typing import Any
 from ctxzip.errors import ModelError
 from ctxzip.kit.disk import sha256
 
-__all__ = ["FORMAT_VERSION", "Bundle", "find", "read"]
+__all__ = ["FORMAT_VERSION", "SHIPPED", "Bundle", "find", "is_bundle", "read"]
 
 FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+SHIPPED = "mini"  # the bundle that comes with the package
 _AGAIN = "Reinstall ctxzip, or fetch the bundle again."
 
 
@@ -41,6 +43,11 @@ class Bundle:
         return self.folder / "tokenizer.json"
 
 
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder is a bundle."""
+    return (folder / MANIFEST).is_file()
+
+
 def find(name: str) -> Path:
     """The folder of a shipped bundle.
 
@@ -50,7 +57,7 @@ def find(name: str) -> Path:
     package = Path(__file__).resolve().parents[1]
     places = (package / "_bundles" / name, package.parent / "models" / name / "bundle")
     for place in places:
-        if (place / "manifest.json").is_file():
+        if is_bundle(place):
             return place
     raise ModelError(
         f"The bundle {name!r} is not installed (looked in {', '.join(map(str, places))}).",
@@ -69,7 +76,7 @@ def read(folder: Path, *, check: bool = True) -> Bundle:
         ModelError: the manifest is missing or damaged, its format is unknown, or a file is missing
             or not the one that the manifest describes; the message names the file.
     """
-    path = folder / "manifest.json"
+    path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         version, files = manifest["format_version"], manifest["files"]

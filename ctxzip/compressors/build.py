@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from ctxzip.backends import bundle
+from ctxzip.backends.model_files import Format
 from ctxzip.compressors.by_kind import Mixed
+from ctxzip.compressors.by_language import Auto
+from ctxzip.compressors.row import Ask
+from ctxzip.compressors.shared import Lease, SharedPipeline
 from ctxzip.errors import InputError, MissingExtraError
 from ctxzip.kit.batch import BatchCompressor
 from ctxzip.kit.extras import missing
-from ctxzip.kit.once import Once
 from ctxzip.pipeline import Pipeline, Policy
 from ctxzip.types import Options
 
 if TYPE_CHECKING:
     from ctxzip.backends.encoder import Encoder
-    from ctxzip.backends.torch.causal import CausalModel, Seq2SeqModel
+    from ctxzip.backends.torch.causal import CausalModel
     from ctxzip.backends.torch.loading import Placement
     from ctxzip.code.score.base import CodeScorer
     from ctxzip.code.score.likelihood import Likelihood
@@ -29,62 +31,60 @@ if TYPE_CHECKING:
     from ctxzip.score.embedders import Embedder
     from ctxzip.score.mini.scorer import Mini, MiniScorer
 
-__all__ = ["load_mini", "situated"]
+__all__ = ["embedder", "load_mini"]
 
 T = TypeVar("T")
 _EXIT_ADAPTER = "doubleyyh/exit-gemma-2b"
-_TORCH = ("torch", "transformers")
-# The checkpoint of each row that has one.
-_MODELS = {
-    "llmlingua2": "microsoft/llmlingua-2-bert-base-multilingual-cased-meetingbank",
-    "recomp-extractive": "fangyuan/nq_extractive_compressor",
-    "exit": "google/gemma-2b-it",
-    "recomp-abstractive": "fangyuan/nq_abstractive_compressor",
-}
 
 
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """What ``load`` was asked for; equal asks share their model."""
+def automatic(languages: Sequence[str]) -> Callable[[Ask, Options | None], BatchCompressor]:
+    """What builds ``auto``.
 
-    name: str
-    model: str | None = None
-    device: str = "auto"
-    backend: str = "auto"
-    dtype: str = "auto"
-    settings: object = None
-    compiled: bool = False
+    Args:
+        languages: ISO 639-1 codes of the texts that go to the shipped model.
+    """
+
+    def build(ask: Ask, options: Options | None) -> BatchCompressor:
+        if not replace(ask, settings=None).plain:
+            raise InputError(
+                "A model or settings are given, but no compressor that they are for.",
+                hint='Name it: ctxzip.load("llmlingua2", model=...).',
+            )
+
+        def text(some: Options) -> BatchCompressor:
+            fallback = lexical(Ask("lexical"), some)
+            model = Ask("mini", settings=ask.settings)
+            return Auto(lambda: mini(model, some), fallback, languages, some)
+
+        def code(some: Options) -> BatchCompressor:
+            return _code(Ask("longcodezip"), some)
+
+        return Mixed(
+            ask.name,
+            code,
+            text,
+            options if options is not None else Options(),
+            calibrated=True,
+            routes=True,
+        )
+
+    return build
 
 
-def _lexical(ask: _Ask, options: Options | None) -> BatchCompressor:
+def lexical(ask: Ask, options: Options | None) -> BatchCompressor:
+    """BM25 and salience."""
     from ctxzip.score.lexical import LexicalScorer
 
-    return Pipeline(ask.name, _shared(ask, LexicalScorer), options, Policy(side_by_side=False))
+    return Pipeline(ask.name, LexicalScorer(), options, Policy(side_by_side=False))
 
 
-def _mini(ask: _Ask, options: Options | None) -> BatchCompressor:
-    from ctxzip.score.mini.scorer import Mini
-
-    settings = _settings(ask, Mini)
-    folder = None if ask.model is None else Path(ask.model)
-    backend = ask.backend
-    if backend == "auto":  # onnxruntime, unless a GPU or another precision is asked for by name
-        plain = ask.device in ("auto", "cpu") and ask.dtype in ("auto", "float32")
-        backend = "onnx" if plain else "torch"
-    if backend == "torch" and (absent := missing(["torch", "onnx"])):
-        raise MissingExtraError(absent[0], "export")
-    if backend == "onnx" and ask.device not in ("auto", "cpu"):
-        raise InputError(f'backend="onnx" of mini runs on the CPU; device={ask.device!r}.')
-    if ask.compiled:
-        raise InputError("mini takes no compiled=True.")
-    scorer = _shared(
-        ask,
-        lambda: load_mini(folder, settings, backend=backend, device=ask.device, dtype=ask.dtype),
-    )
-    return Pipeline(ask.name, scorer, options)
+def mini(ask: Ask, options: Options | None) -> BatchCompressor:
+    """The shipped model, or a bundle like it."""
+    return SharedPipeline(ask.name, _mini_scorer(ask), options)
 
 
-def _llmlingua2(ask: _Ask, options: Options | None) -> BatchCompressor:
+def llmlingua2(ask: Ask, options: Options | None) -> BatchCompressor:
+    """A token classifier; with ``compat`` the reference's own decisions."""
     from ctxzip.score.classifier import ClassifierScorer, LLMLingua2
 
     settings = _settings(ask, LLMLingua2)
@@ -95,31 +95,34 @@ def _llmlingua2(ask: _Ask, options: Options | None) -> BatchCompressor:
     if settings.compat:
         from ctxzip.compressors.llmlingua2.compressor import ReferenceCompressor
 
+        # Its own, since forced tokens may add to the model.
         return ReferenceCompressor(encoder, settings, options)
-    scorer = _shared(ask, lambda: ClassifierScorer(encoder, settings))
+    shared = Lease(_key("encoder", ask, settings.allow_pickle), encoder, lambda one: one.close())
+    scorer = ClassifierScorer(shared, settings)
     return Pipeline(ask.name, scorer, options, Policy(granularity="word"))
 
 
-def _recomp_extractive(ask: _Ask, options: Options | None) -> BatchCompressor:
+def recomp_extractive(ask: Ask, options: Options | None) -> BatchCompressor:
+    """A bi-encoder over sentences."""
     from ctxzip.score.embedding import EmbeddingScorer, Recomp
 
     settings = _settings(ask, Recomp)
-    scorer = EmbeddingScorer(_embedder(ask, settings.allow_pickle), settings)
+    scorer = EmbeddingScorer(embedder(ask, pickles=settings.allow_pickle), settings)
     policy = Policy(granularity="sentence", selects=settings.selects)
     return Pipeline(ask.name, scorer, options, policy)
 
 
-def _embedder(ask: _Ask, pickles: bool) -> Callable[[], Embedder]:
-    """What makes the vectors of ``recomp-extractive``; one for all settings, loaded once."""
+def embedder(ask: Ask, *, pickles: bool) -> Lease[Embedder]:
+    """What makes vectors of sentences; one for all settings."""
 
     def make() -> Embedder:
         from ctxzip.backends.exported import ExportedEncoder
         from ctxzip.backends.pooling import Pooling, pooling_of
         from ctxzip.score.embedders import SentenceEmbedder, SituatedEmbedder
 
-        bundle = situated(ask.model) if ask.model is not None else None
-        if bundle is not None:
-            return SituatedEmbedder(bundle, str(ask.model))
+        files = ask.files
+        if files is not None and files.format is Format.BUNDLE and files.path is not None:
+            return SituatedEmbedder(files.path, files.name)
         encoder = _encoder(ask, pickles, classifier=False)
         if isinstance(encoder, ExportedEncoder):
             return SentenceEmbedder(encoder, Pooling(**encoder.manifest["pooling"]))
@@ -131,57 +134,67 @@ def _embedder(ask: _Ask, pickles: bool) -> Callable[[], Embedder]:
             encoder.frame = replace(encoder.frame, window=window)
         return SentenceEmbedder(encoder, pooling)
 
-    return _shared(replace(ask, settings=pickles), lambda: Once(make))
+    return Lease(_key("embedder", ask, pickles), make, lambda made: made.close())
 
 
-def _exit(ask: _Ask, options: Options | None) -> BatchCompressor:
+def exit_(ask: Ask, options: Options | None) -> BatchCompressor:
+    """A language model that is asked about every sentence."""
     from ctxzip.score.likelihood import Exit, LikelihoodScorer
 
     settings = _settings(ask, Exit)
-
-    def language_model() -> CausalModel:
-        from ctxzip.backends.torch.causal import CausalModel
-
-        name, adapter = ask.model, settings.adapter
-        if name is None:
-            name, adapter = _MODELS[ask.name], adapter or _EXIT_ADAPTER
-        return CausalModel(name, _placement(ask, settings.allow_pickle), adapter)
-
-    scorer = _shared(ask, lambda: LikelihoodScorer(language_model, settings))
+    name, adapter = ask.model, settings.adapter
+    if name is None:
+        name, adapter = str(ask.default_model), adapter or _EXIT_ADAPTER
+    shared = _causal_model(ask, name, settings.allow_pickle, adapter)
+    scorer = LikelihoodScorer(shared, settings)
     return Pipeline(ask.name, scorer, options, Policy(granularity="sentence", threshold=0.5))
 
 
-def _recomp_abstractive(ask: _Ask, options: Options | None) -> BatchCompressor:
+def recomp_abstractive(ask: Ask, options: Options | None) -> BatchCompressor:
+    """A sequence-to-sequence model that writes summaries."""
+    from ctxzip.backends.torch.causal import Seq2SeqModel
     from ctxzip.compressors.rewriting.compressor import RewritingCompressor
     from ctxzip.compressors.rewriting.writers import Abstractive, Seq2SeqWriter
 
     settings = _settings(ask, Abstractive)
-
-    def language_model() -> Seq2SeqModel:
-        from ctxzip.backends.torch.causal import Seq2SeqModel
-
-        name = ask.model or _MODELS[ask.name]
-        return Seq2SeqModel(name, _placement(ask, settings.allow_pickle))
-
-    writer = _shared(ask, lambda: Seq2SeqWriter(language_model, settings))
-    fallback = _lexical(_Ask("lexical"), options)
+    name, placement = ask.model or str(ask.default_model), _placement(ask, settings.allow_pickle)
+    shared = Lease(("seq2seq", name, placement), lambda: Seq2SeqModel(name, placement))
     return RewritingCompressor(
-        ask.name, writer, fallback, options, titles=settings.titles, check=settings.check
+        ask.name,
+        Seq2SeqWriter(shared, settings),
+        lexical(Ask("lexical"), options),
+        options,
+        titles=settings.titles,
+        check=settings.check,
     )
 
 
-def _longcodezip(ask: _Ask, options: Options | None) -> BatchCompressor:
+def chat_summary(ask: Ask, options: Options | None) -> BatchCompressor:
+    """An LLM behind an endpoint that writes summaries."""
+    from ctxzip.backends.chat import Chat
+    from ctxzip.compressors.rewriting.compressor import RewritingCompressor
+    from ctxzip.compressors.rewriting.writers import ChatWriter
+
+    settings = _settings(ask, Chat)
+    if ask.model is not None:
+        settings = replace(settings, model=ask.model)
+    fallback = lexical(Ask("lexical"), options)
+    writer = ChatWriter(settings)
+    return RewritingCompressor(ask.name, writer, fallback, options, check=settings.check)
+
+
+def longcodezip(ask: Ask, options: Options | None) -> BatchCompressor:
+    """Source code by its functions; what is none by its words."""
+
     def text(some: Options) -> BatchCompressor:
-        return _lexical(_Ask("lexical"), some)
+        return lexical(Ask("lexical"), some)
 
     return Mixed(ask.name, lambda some: _code(ask, some), text, options)
 
 
-def _code(ask: _Ask, options: Options) -> BatchCompressor:
+def _code(ask: Ask, options: Options) -> BatchCompressor:
     """The compressor of documents that are source code."""
     from ctxzip.code.compressor import CodeCompressor
-    from ctxzip.code.score.vectors import Embedded
-    from ctxzip.code.score.words import LexicalCode
     from ctxzip.code.settings import LongCodeZip
 
     settings = _settings(ask, LongCodeZip)
@@ -193,74 +206,68 @@ def _code(ask: _Ask, options: Options) -> BatchCompressor:
             f"model={ask.model!r} is given, but scorer='lexical' takes none.",
             hint="Leave scorer out, or use scorer='perplexity' or 'embedding'.",
         )
-
-    def make() -> CodeScorer:
-        if kind == "lexical":
-            return LexicalCode()
-        if kind == "mini":
-            return Embedded("mini and words", lambda: _shared(_Ask("mini"), load_mini))
-        if kind == "embedding":
-            from ctxzip.score.embedding import EmbeddingScorer
-
-            row = replace(ask, name="recomp-extractive", settings=None)
-            return Embedded("embeddings and words", lambda: EmbeddingScorer(_embedder(row, False)))
-        return _perplexity(ask, settings)
-
-    scorer = _shared(ask, make)
-    return CodeCompressor(ask.name, scorer, options, settings)
+    return CodeCompressor(ask.name, _code_scorer(ask, settings, kind), options, settings)
 
 
-def _perplexity(ask: _Ask, settings: LongCodeZip) -> CodeScorer:
-    """Perplexities by an endpoint, or by a causal language model on this machine."""
+def _code_scorer(ask: Ask, settings: LongCodeZip, kind: str) -> CodeScorer:
     from ctxzip.code.score.perplexity import PerplexityCode
+    from ctxzip.code.score.vectors import Embedded
+    from ctxzip.code.score.words import LexicalCode
+    from ctxzip.score.embedding import EmbeddingScorer
 
-    def likelihood() -> Likelihood:
-        if settings.endpoint is not None:
+    if kind == "lexical":
+        return LexicalCode()
+    if kind == "mini":
+        return Embedded("mini and words", _mini_scorer(Ask("mini")))
+    if kind == "embedding":
+        vectors = embedder(replace(ask, settings=None), pickles=False)
+        return Embedded("embeddings and words", lambda: EmbeddingScorer(vectors))
+    return PerplexityCode(_likelihood(ask, settings), settings.shortlist)
+
+
+def _likelihood(ask: Ask, settings: LongCodeZip) -> Callable[[], Likelihood]:
+    """Likelihoods by an endpoint, or by a causal language model on this machine."""
+    endpoint = settings.endpoint
+
+    def make() -> Likelihood:
+        if endpoint is not None:
             from ctxzip.code.score.endpoint import EndpointLikelihood
 
-            chat = settings.endpoint
-            return EndpointLikelihood(chat if ask.model is None else replace(chat, model=ask.model))
+            chosen = endpoint if ask.model is None else replace(endpoint, model=ask.model)
+            return EndpointLikelihood(chosen)
         if ask.model is None:
             raise InputError(
                 "scorer='perplexity' needs a causal language model.",
                 hint='Give model="Qwen/Qwen2.5-Coder-0.5B-Instruct" or a folder, or'
                 " settings=ctxzip.LongCodeZip(endpoint=ctxzip.Chat(base_url=...)).",
             )
-        from ctxzip.backends.torch.causal import CausalModel
         from ctxzip.backends.torch.likelihood import TorchLikelihood
 
-        return TorchLikelihood(CausalModel(ask.model, _placement(ask, False)))
+        return TorchLikelihood(_load_causal_model(ask.model, _placement(ask, False)))
 
-    return PerplexityCode(likelihood, settings.shortlist)
-
-
-def _chat_summary(ask: _Ask, options: Options | None) -> BatchCompressor:
-    from ctxzip.backends.chat import Chat
-    from ctxzip.compressors.rewriting.compressor import RewritingCompressor
-    from ctxzip.compressors.rewriting.writers import ChatWriter
-
-    settings = _settings(ask, Chat)
-    if ask.model is not None:
-        settings = replace(settings, model=ask.model)
-    fallback = _lexical(_Ask("lexical"), options)
-    return RewritingCompressor(
-        ask.name, ChatWriter(settings), fallback, options, check=settings.check
-    )
+    return make if endpoint is not None else Lease(_key("likelihood", ask, False), make)
 
 
-_loaded: dict[_Ask, object] = {}
-_lock = threading.Lock()
+def _causal_model(ask: Ask, name: str, pickles: bool, adapter: str | None) -> Lease[CausalModel]:
+    placement = _placement(ask, pickles)
+    key = ("causal", name, adapter, placement)
+    return Lease(key, lambda: _load_causal_model(name, placement, adapter))
 
 
-def _shared(ask: _Ask, make: Callable[[], T]) -> T:
-    """What was made for an equal ask before."""
-    with _lock:
-        if ask not in _loaded:
-            _loaded[ask] = make()
-        return cast(T, _loaded[ask])
+def _load_causal_model(name: str, placement: Placement, adapter: str | None = None) -> CausalModel:
+    from ctxzip.backends.torch.causal import CausalModel
+
+    return CausalModel(name, placement, adapter)
 
 
-def _settings(ask: _Ask, kind: type[T]) -> T:
+def _key(what: str, ask: Ask, pickles: bool) -> Hashable:
+    """Equal for equal models, whatever the settings of the method."""
+    model = ask.model if ask.model is not None else ask.default_model
+    named = ask.model is not None  # only then it may be downloaded
+    return what, model, named, ask.device, ask.backend, ask.dtype, ask.compiled, pickles
+
+
+def _settings(ask: Ask, kind: type[T]) -> T:
     """The settings of a row, checked."""
     if ask.settings is None:
         return kind()
@@ -272,41 +279,49 @@ def _settings(ask: _Ask, kind: type[T]) -> T:
     return ask.settings
 
 
-def _runs_onnx(ask: _Ask) -> bool:
-    """Whether an exported folder is asked for."""
-    from ctxzip.backends.exported import is_exported
-
-    exported = ask.model is not None and is_exported(Path(ask.model))
-    if ask.backend == "onnx" and not exported and ask.name != "mini":
-        raise InputError(
-            f'backend="onnx" needs a folder that "ctxzip export" made; model={ask.model!r}.'
-        )
-    return exported and ask.backend != "torch"
-
-
-def _is_mini(ask: _Ask) -> bool:
-    """Whether ``recomp-extractive`` shall use the shipped model's embeddings."""
-    return ask.name == "recomp-extractive" and bool(ask.model and situated(ask.model))
-
-
-def _placement(ask: _Ask, pickles: bool) -> Placement:
+def _placement(ask: Ask, pickles: bool) -> Placement:
     from ctxzip.backends.torch.loading import Placement
 
     # Naming a checkpoint is asking for it; the default one is only looked up on this machine.
     return Placement(ask.device, ask.dtype, ask.compiled, ask.model is not None, pickles)
 
 
-def _encoder(ask: _Ask, pickles: bool, *, classifier: bool) -> Encoder:
+def _encoder(ask: Ask, pickles: bool, *, classifier: bool) -> Encoder:
     """The encoder that a row runs, by whichever backend fits the folder."""
-    if _runs_onnx(ask):
+    if ask.runs_onnx:
         from ctxzip.backends.exported import ExportedEncoder
 
         return ExportedEncoder(Path(str(ask.model)), "token" if classifier else "embedding")
     from ctxzip.backends.torch.loading import ENCODER, TOKEN_CLASSIFIER, TorchEncoder
 
-    name = ask.model or _MODELS[ask.name]
+    name = ask.model or str(ask.default_model)
     kind = TOKEN_CLASSIFIER if classifier else ENCODER
     return TorchEncoder(name, _placement(ask, pickles), kind=kind)
+
+
+def _mini_scorer(ask: Ask) -> Lease[MiniScorer]:
+    """The scorer of the shipped bundle or of another one."""
+    from ctxzip.score.mini.scorer import Mini
+
+    settings = _settings(ask, Mini)
+    backend = ask.backend
+    if backend == "auto":  # onnxruntime, unless a GPU or another precision is asked for by name
+        plain = ask.device in ("auto", "cpu") and ask.dtype in ("auto", "float32")
+        backend = "onnx" if plain else "torch"
+    if backend == "torch" and (absent := missing(["torch", "onnx"])):
+        raise MissingExtraError(absent[0], "export")
+    if backend == "onnx" and ask.device not in ("auto", "cpu"):
+        raise InputError(f'backend="onnx" of mini runs on the CPU; device={ask.device!r}.')
+    if ask.compiled:
+        raise InputError("mini takes no compiled=True.")
+    files = ask.files
+    folder = None if files is None else files.path or Path(files.name)
+    device, dtype = ask.device, ask.dtype
+    return Lease(
+        ("mini", folder, settings, backend, device, dtype),
+        lambda: load_mini(folder, settings, backend=backend, device=device, dtype=dtype),
+        lambda scorer: scorer.close(),
+    )
 
 
 def load_mini(
@@ -335,7 +350,7 @@ def load_mini(
     from ctxzip.score.mini.scorer import Mini, MiniScorer
 
     settings = settings if settings is not None else Mini()
-    found = bundle.read(bundle.find("mini") if folder is None else folder)
+    found = bundle.read(bundle.find(bundle.SHIPPED) if folder is None else folder)
     encoder: Networks
     if backend == "torch":
         from ctxzip.backends.torch.mini import TorchMiniEncoder
@@ -356,11 +371,3 @@ def load_mini(
     combiner = combiner_of(found.manifest)
     importance = np.asarray(found.manifest["query_importance"], np.float32)
     return MiniScorer(encoder, load_tokenizer(found.tokenizer), combiner, importance)
-
-
-def situated(model: str) -> Path | None:
-    """The folder of a `mini` bundle that a model name stands for, or None."""
-    if model == "mini":
-        return bundle.find("mini")
-    folder = Path(model)
-    return folder if (folder / "manifest.json").is_file() else None

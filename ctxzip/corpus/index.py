@@ -206,6 +206,7 @@ def _put(
 
 def _index_of(arguments: argparse.Namespace, folder: Path) -> SentenceIndex:
     """A new index, or the one that lies there, if it is what was asked for."""
+    from ctxzip.backends import bundle
     from ctxzip.index import SentenceIndex
     from ctxzip.index.folder import MANIFEST
 
@@ -216,7 +217,7 @@ def _index_of(arguments: argparse.Namespace, folder: Path) -> SentenceIndex:
         if not arguments.inputs:
             raise InputError("--rebuild needs an INPUT.")
         return SentenceIndex(
-            arguments.model or "mini",
+            arguments.model or bundle.SHIPPED,
             storage=arguments.storage or "float16",
             components=arguments.components,
             titles=not arguments.no_titles,

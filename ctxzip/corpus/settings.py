@@ -11,7 +11,8 @@ from typing import Any
 
 import ctxzip
 from ctxzip.api.arguments import budget_of
-from ctxzip.compressors import list_compressors, load
+from ctxzip.backends.model_files import located
+from ctxzip.compressors import DEFAULT, load, row_of, tuned
 from ctxzip.corpus.read.formats import Fields
 from ctxzip.errors import InputError, ModelError
 from ctxzip.kit.disk import sha256
@@ -19,8 +20,9 @@ from ctxzip.types import Budget, Compressor, Granularity, Options
 
 __all__ = ["FORMATS", "Resources", "Settings"]
 
+# Every chunk is read once: memory for earlier ones would be wasted.
+_MEMORY = 64 * 2**20
 FORMATS = ("jsonl", "jsonl.gz", "jsonl.zst", "parquet")
-_MINI = ("mini", "auto")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Settings:
     ratio: float | None = None
     target_tokens: int | None = None
     threshold: float | None = None
-    compressor: str = "auto"
+    compressor: str = DEFAULT
     model: str | None = None
     tokenizer: str = "o200k_base"
     granularity: Granularity = "auto"
@@ -120,40 +122,25 @@ class Resources:
 
     def compressor(self, settings: Settings) -> Compressor:
         """The compressor that the settings name, on these resources."""
-        special: object = None
-        if settings.compressor in _MINI:
-            from ctxzip.score.mini.scorer import Mini
-
-            # Every chunk is read once: memory for earlier ones would be wasted.
-            special = Mini(threads=self.threads, cache_bytes=64 * 2**20)
-        if settings.compressor == "auto" and settings.model is not None:
-            raise InputError(
-                f"model={settings.model!r} is given without the compressor that it is for.",
-                hint="Name it: --compressor llmlingua2 --model ...",
-            )
-        plain = settings.compressor in ("auto", "lexical", "mini")
+        offline = row_of(settings.compressor).offline
         return load(
             settings.compressor,
             options=settings.options,
             model=settings.model,
-            device="auto" if plain else self.device,
-            settings=special,
+            device="auto" if offline else self.device,
+            settings=tuned(settings.compressor, threads=self.threads, cache_bytes=_MEMORY),
         )
 
 
 def _model_checksum(compressor: str, model: str | None) -> str | None:
     """SHA-256 over the files of the model; None where there is none, or a name of a hub."""
-    if model is None and compressor in _MINI:
-        from ctxzip.backends import bundle
-
-        try:
-            return _folder_checksum(bundle.find("mini"))
-        except ModelError:
-            return None  # auto goes on without it
-    named = model or next((r.model for r in list_compressors() if r.name == compressor), None)
-    if named is not None and Path(named).is_dir():
-        return _folder_checksum(Path(named))
-    return None
+    row = row_of(compressor)
+    named = model or row.bundle or row.default_model
+    try:
+        path = None if named is None else located(named).path
+    except ModelError:
+        return None  # auto goes on without it
+    return _folder_checksum(path) if path is not None and path.is_dir() else None
 
 
 def _folder_checksum(folder: Path) -> str:

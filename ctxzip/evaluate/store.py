@@ -36,7 +36,7 @@ def code() -> str:
         if not name.startswith(_IRRELEVANT) or name == "evaluate/baselines.py":
             found.update(name.encode() + path.read_bytes())
     try:
-        for path in sorted(bundle.find("mini").glob("*.json")):
+        for path in sorted(bundle.find(bundle.SHIPPED).glob("*.json")):
             found.update(path.read_bytes())
     except CtxzipError:
         found.update(b"no bundle")

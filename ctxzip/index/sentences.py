@@ -17,14 +17,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ctxzip.compressors import load, load_embedder
+from ctxzip.backends import bundle
+from ctxzip.backends.model_files import located
+from ctxzip.compressors import load_embedder, load_indexed
 from ctxzip.errors import InputError, ModelError
 from ctxzip.index.entries import Entries, key_of
 from ctxzip.index.folder import Header, check_target, read, write
 from ctxzip.index.vectors import Vectors, check_storage, rows_of
 from ctxzip.kit.arrays import Float32Array
 from ctxzip.score.embedders import Embedder
-from ctxzip.score.embedding import Recomp
 from ctxzip.segment.prepare import document_of, passage_of
 from ctxzip.text.units import Passage
 from ctxzip.types import Compressor, Document, Options
@@ -86,7 +87,7 @@ class SentenceIndex:
 
     def __init__(
         self,
-        model: str = "mini",
+        model: str = bundle.SHIPPED,
         *,
         storage: str = "float16",
         components: int | None = None,
@@ -306,14 +307,7 @@ class SentenceIndex:
 
     def compressor(self, options: Options | None = None) -> Compressor:
         """``recomp-extractive`` with this index; settings of its own take ``Recomp(index=...)``."""
-        settings = Recomp(titles=self.titles, index=self)
-        return load(
-            "recomp-extractive",
-            model=self.model,
-            device=self._device,
-            settings=settings,
-            options=options,
-        )
+        return load_indexed(self, self.model, device=self._device, options=options)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write a folder, or bring one up to date, in one step.
@@ -334,8 +328,7 @@ class SentenceIndex:
                 raise InputError("The index is empty; there is nothing to save.")
             self._vectors.finish()
             header = Header(
-                # A folder is found again from wherever the index is loaded.
-                model=str(Path(self.model).resolve()) if _is_folder(self.model) else self.model,
+                model=_findable(self.model),
                 storage=self.storage,
                 dimension=self._vectors.dimension,
                 components=self._vectors.components,
@@ -379,8 +372,10 @@ class SentenceIndex:
         return result
 
 
-def _is_folder(model: str) -> bool:
-    return model != "mini" and Path(model).is_dir()
+def _findable(model: str) -> str:
+    """The name of a model by which it is found from wherever the index is loaded."""
+    files = located(model)
+    return model if files.path is None or files.shipped else str(files.path.resolve())
 
 
 def _probe(embedder: Embedder, titles: bool) -> Float32Array:

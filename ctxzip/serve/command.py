@@ -82,10 +82,11 @@ def _common(parser: argparse.ArgumentParser, port: int) -> None:
 
 def _serve(arguments: argparse.Namespace) -> int:
     _require()
+    from ctxzip.compressors import DEFAULT
     from ctxzip.serve.settings import Settings
 
     settings = Settings(
-        compressors=_names(arguments, ("auto",)),
+        compressors=_names(arguments, (DEFAULT,)),
         threads=arguments.threads,
         body_bytes=arguments.max_body,
         queue=arguments.queue,
@@ -102,10 +103,12 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _play(arguments: argparse.Namespace) -> int:
     _require()
+    from ctxzip.compressors import DEFAULT, list_compressors, row_of
     from ctxzip.serve.settings import Settings
 
+    offline = [info.name for info in list_compressors() if row_of(info.name).offline]
     settings = Settings(
-        compressors=_names(arguments, ("auto", "mini", "lexical")),
+        compressors=_names(arguments, (DEFAULT, *offline)),
         threads=arguments.threads,
         playground=True,
         on_error="fallback",

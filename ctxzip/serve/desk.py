@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 from ctxzip.api.guard import Guard
 from ctxzip.api.lanes import MOST_THREADS, Lane, lane_of
-from ctxzip.compressors import load
+from ctxzip.compressors import load, tuned
 from ctxzip.errors import CtxzipError, InputError
-from ctxzip.score.mini.scorer import Mini
 from ctxzip.serve.metrics import Metrics
 from ctxzip.serve.settings import Settings
 from ctxzip.types import Budget, Compressor, Document, Options
@@ -20,7 +19,6 @@ __all__ = ["BusyError", "Desk", "warm"]
 
 # Requests with equal options share batches and threads; so many kinds may be at work at once.
 _KINDS = 8
-_THREADED = ("auto", "mini")  # the compressors that Settings.threads is for
 
 
 class BusyError(CtxzipError, RuntimeError):
@@ -128,9 +126,7 @@ def _loaded(name: str, threads: int | None, options: Options | None = None) -> C
         threads: threads of the shipped model's networks; None for what the container allows.
         options: what is rarely set.
     """
-    if threads is None or name not in _THREADED:
-        return load(name, options=options)
-    return load(name, options=options, settings=Mini(threads=threads))
+    return load(name, options=options, settings=tuned(name, threads=threads))
 
 
 def warm(name: str, threads: int | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ctxzip.api.guard import OnError
+from ctxzip.compressors import DEFAULT
 from ctxzip.errors import InputError
 
 __all__ = ["Settings"]
@@ -31,7 +32,7 @@ class Settings:
         InputError: a value is out of range.
     """
 
-    compressors: tuple[str, ...] = ("auto",)
+    compressors: tuple[str, ...] = (DEFAULT,)
     threads: int | None = None
     body_bytes: int = 4 * 2**20
     queue: int = 128

@@ -20,6 +20,7 @@ from ctxzip.index import SentenceIndex, opened, sentences
 from ctxzip.index import folder as files
 from ctxzip.index.vectors import Vectors
 from ctxzip.kit.arrays import Float32Array
+from ctxzip.kit.disk import sha256
 from ctxzip.score.embedders import Cache
 from ctxzip.segment import sentences as segmenter
 from ctxzip.segment.prepare import passage_of
@@ -140,12 +141,12 @@ def test_arrays_that_do_not_fit_together(folder: Path):
         good = dict(arrays)
     for name, wrong in (("count", good["count"] + 1), ("id_entry", good["id_entry"] + 99)):
         np.savez(stored, **{**good, name: wrong})
-        manifest["files"]["passages"]["sha256"] = files._digest(stored)
+        manifest["files"]["passages"]["sha256"] = sha256(stored)
         path.write_text(json.dumps(manifest))
         with pytest.raises(ModelError, match="fit together"):
             SentenceIndex.load(folder)
     np.savez(stored, **{**good, "id": np.array([object()])})
-    manifest["files"]["passages"]["sha256"] = files._digest(stored)
+    manifest["files"]["passages"]["sha256"] = sha256(stored)
     path.write_text(json.dumps(manifest))
     with pytest.raises(ModelError, match="pickle"):
         SentenceIndex.load(folder)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ctxzip.backends.encoder import Encoded, Frame, frame_of, pad_id, plain
+from ctxzip.backends.model_files import Format, located
 from ctxzip.errors import InputError, ModelError
 from ctxzip.kit.arrays import Float32Array, IntArray
 from ctxzip.kit.extras import require
@@ -161,13 +162,13 @@ def gguf_source(name: str) -> tuple[str, dict[str, Any]]:
         ModelError: there is no such file.
         MissingExtraError: the package that reads it is missing.
     """
-    path = Path(name)
-    if path.suffix != ".gguf":
+    files = located(name)
+    if files.format is not Format.GGUF or files.path is None:
         return name, {}
     require("gguf", "gguf")
-    if not path.is_file():
+    if not files.path.is_file():
         raise ModelError(f"There is no file {name!r}.")
-    return str(path.parent), {"gguf_file": path.name}
+    return str(files.path.parent), {"gguf_file": files.path.name}
 
 
 def load_tokenizer(name: str, placement: Placement) -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ctxzip.api.nodes import KEY, Node, traced
+from ctxzip.compressors import row_of
 from ctxzip.corpus.read.shards import Place, Shard, rows_of
 from ctxzip.corpus.settings import Resources, Settings, digest
 from ctxzip.corpus.work.cache import ChunkCache
@@ -28,10 +29,7 @@ _SAMPLES = 3
 _SAMPLE_CHARACTERS = 1200
 _QUARANTINED = 65_536  # characters of a record that are repeated in errors.jsonl
 _AT_ONCE = 400_000  # characters given to the compressor at once
-# The networks of these run without Python's lock, so that a second batch is prepared and chosen
-# from meanwhile. Elsewhere two threads would only stand in line.
-_OVERLAPPED = ("mini", "auto")
-_SIDE_BY_SIDE = 2
+_SIDE_BY_SIDE = 2  # batches, where they overlap; elsewhere threads would only stand in line
 _SHARE = 60_000  # characters of each of these batches
 # Wrong for every record alike, so the job must stop.
 _FATAL = (ModelError, MissingExtraError)
@@ -101,7 +99,7 @@ class Worker:
         # How records are read and written does not change what becomes of a text.
         self._salt = digest(facts, "fields", "format", "shard_bytes", "schema").encode()
         self._threads: ThreadPoolExecutor | None = None
-        if settings.compressor in _OVERLAPPED and resources.threads != 1:
+        if row_of(settings.compressor).overlaps and resources.threads != 1:
             self._threads = ThreadPoolExecutor(_SIDE_BY_SIDE, "ctxzip-corpus")
         self._cache: ChunkCache | None = None
         if resources.cache is not None:
