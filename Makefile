@@ -62,8 +62,10 @@ bench-nodes: $(DEV)
 
 # DATA is a folder in the format that ctxzip/evaluate/records.py describes.
 DATA ?= ../shared/data
+EVALUATED := -c mini,lexical,bm25,lead,random -r 0.3 --against bm25
 evaluate: $(DEV)
-	$(BIN)/python -m ctxzip.evaluate --data $(DATA)
+	$(BIN)/ctxzip eval $(DATA)/hotpotqa_dev.jsonl.xz $(EVALUATED) -o ctxzip-eval/hotpotqa_dev
+	$(BIN)/ctxzip eval $(DATA)/qed_dev.jsonl.xz $(EVALUATED) -o ctxzip-eval/qed_dev --among 10 -n 300
 
 # The picture of the README; needs Chromium.
 picture: $(DEV)

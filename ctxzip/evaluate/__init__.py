@@ -1,8 +1,8 @@
 """What a compression keeps: evidence, answers, tokens and time, on one's own questions.
 
 ``ctxzip eval DATA`` compares compressors and ratios, with or without an LLM that answers, and says
-how far one can go; ``python -m ctxzip.evaluate`` prints the plain tables of the README.
-Names are imported when they are first used, so that the command line starts quickly.
+how far one can go. Names are imported when they are first used, so that the command line starts
+quickly.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ctxzip.evaluate.compare import Outcome as Outcome
-    from ctxzip.evaluate.compare import evaluate as evaluate
-    from ctxzip.evaluate.compare import main as main
-    from ctxzip.evaluate.compare import table as table
+    from ctxzip.evaluate.cases import Case as Case
+    from ctxzip.evaluate.cases import column as column
+    from ctxzip.evaluate.cases import evaluate as evaluate
     from ctxzip.evaluate.metrics import answer_kept as answer_kept
     from ctxzip.evaluate.metrics import evidence_in_text as evidence_in_text
     from ctxzip.evaluate.metrics import evidence_kept as evidence_kept
@@ -25,33 +24,31 @@ if TYPE_CHECKING:
     from ctxzip.evaluate.statistics import paired_bootstrap as paired_bootstrap
 
 _LAZY = {
-    "Outcome": "compare",
+    "Case": "cases",
     "Record": "records",
     "answer_kept": "metrics",
     "build_requests": "requests",
-    "evaluate": "compare",
+    "column": "cases",
+    "evaluate": "cases",
     "evidence_in_text": "metrics",
     "evidence_kept": "metrics",
     "load_records": "records",
-    "main": "compare",
     "normalise_answer": "metrics",
     "paired_bootstrap": "statistics",
-    "table": "compare",
 }
 
 __all__ = [
-    "Outcome",
+    "Case",
     "Record",
     "answer_kept",
     "build_requests",
+    "column",
     "evaluate",
     "evidence_in_text",
     "evidence_kept",
     "load_records",
-    "main",
     "normalise_answer",
     "paired_bootstrap",
-    "table",
 ]
 
 

@@ -9,9 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from ctxzip.evaluate.cases import FULL, Case, column, grouped
-from ctxzip.evaluate.statistics import intervals, lower_bound
+from ctxzip.evaluate.statistics import intervals, lower_bound, paired_bootstrap
 
-__all__ = ["METRICS", "Advice", "Metric", "Row", "advise", "best", "default_metric", "summarise"]
+__all__ = [
+    "METRICS",
+    "Advice",
+    "Difference",
+    "Metric",
+    "Row",
+    "advise",
+    "best",
+    "default_metric",
+    "differences",
+    "summarise",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,45 @@ class Advice:
     kept: float
     bound: float
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How one compressor differs from another at the same ratio, over the same questions.
+
+    Attributes:
+        arm: the compressor.
+        ratio: fraction to keep.
+        questions: those to which the metric applies for both.
+        mean: the mean difference, and the ends of its 95% interval.
+        low: see above.
+        high: see above.
+    """
+
+    arm: str
+    ratio: float
+    questions: int
+    mean: float
+    low: float
+    high: float
+
+
+def differences(cases: Sequence[Case], metric: str, against: str) -> list[Difference]:
+    """The paired differences of all compressors from one of them, with bootstrap intervals."""
+    groups = grouped([case for case in cases if case.arm != FULL])
+    found = []
+    for (arm, ratio), some in groups.items():
+        other = {case.record: case.values.get(metric) for case in groups.get((against, ratio), ())}
+        pairs = [
+            (value, its)
+            for case in some
+            if (value := case.values.get(metric)) is not None
+            and (its := other.get(case.record)) is not None
+        ]
+        if arm != against and pairs:
+            interval = paired_bootstrap([a for a, _ in pairs], [b for _, b in pairs])
+            found.append(Difference(arm, ratio, len(pairs), *interval))
+    return found
 
 
 def summarise(cases: Sequence[Case]) -> list[Row]:

@@ -23,6 +23,7 @@ __all__ = [
     "Progress",
     "column",
     "compress_all",
+    "evaluate",
     "evidence_of",
     "full_cases",
     "full_text",
@@ -142,6 +143,22 @@ def compress_all(
             if case.kept is not None:
                 case.values = judge(records[i], case.kept)
             cases.append(case)
+    return cases
+
+
+def evaluate(compressor: Compressor, records: Sequence[Record], ratio: float) -> list[Case]:
+    """Compress every record's documents to ``ratio`` of their tokens in one call, and judge.
+
+    Nothing is remembered, and an error is raised; see :func:`compress_all` for long runs.
+    """
+    requests = [Request(r.documents, r.query, Budget(ratio=ratio)) for r in records]
+    started = time.perf_counter()
+    results = compressor.compress_many(requests)
+    share = (time.perf_counter() - started) / max(1, len(records))
+    cases = []
+    for i, (record, result) in enumerate(zip(records, results, strict=True)):
+        kept = _kept(record, result, share)
+        cases.append(Case(i, result.compressor, ratio, kept, judge(record, kept)))
     return cases
 
 

@@ -7,13 +7,13 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from ctxzip.evaluate.advice import METRICS, Advice, Row, best
+from ctxzip.evaluate.advice import METRICS, Advice, Difference, Row, best
 from ctxzip.evaluate.cases import FULL, Case, evidence_of
 from ctxzip.evaluate.records import Record
 
-__all__ = ["Run", "cases_csv", "sentence", "shown", "summary_csv", "table", "to_json"]
+__all__ = ["Run", "cases_csv", "compared", "sentence", "shown", "summary_csv", "table", "to_json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class Run:
         quality: the share of the full text's quality that was asked for.
         setup: how it was made: versions, files, settings; JSON values.
         skipped: malformed lines that were left out.
+        differences: from the compressor that the others are compared with.
+        against: its name, or None.
     """
 
     records: Sequence[Record]
@@ -39,6 +41,8 @@ class Run:
     quality: float
     setup: Mapping[str, object]
     skipped: Sequence[str] = ()
+    differences: Sequence[Difference] = ()
+    against: str | None = None
 
 
 def shown(metric: str, value: float) -> str:
@@ -79,6 +83,19 @@ def table(run: Run) -> str:
     )
 
 
+def compared(run: Run) -> str:
+    """What each compressor gains over the one that it is compared with, a line for each ratio."""
+    if run.metric is None or not run.differences:
+        return ""
+    lines = [f"{METRICS[run.metric].label} over {run.against}, with 95% intervals:"]
+    lines += [
+        f"  {one.arm} at {one.ratio:g}: {one.mean:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
+        f" ({one.questions} questions)"
+        for one in run.differences
+    ]
+    return "\n".join(lines)
+
+
 def sentence(run: Run) -> str:
     """The recommendation in words."""
     if run.metric is None:
@@ -114,6 +131,8 @@ def to_json(run: Run) -> str:
             "best": None if (chosen := best(run.advice)) is None else _advice(chosen),
             "compressors": [_advice(one) for one in run.advice],
         },
+        "differences": [asdict(one) for one in run.differences],
+        "against": run.against,
         "rows": [
             {
                 "compressor": row.arm,

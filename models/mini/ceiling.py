@@ -18,7 +18,7 @@ from combine import label
 from evaluate import SETS, Signal
 from run import DATA
 
-from ctxzip.evaluate import Record, answer_kept, build_requests, evaluate, load_records
+from ctxzip.evaluate import Record, answer_kept, build_requests, column, evaluate, load_records
 from ctxzip.kit.arrays import FloatArray, split_like
 from ctxzip.pipeline import Pipeline
 from ctxzip.score.base import ScoreRequest, UnitScores
@@ -82,7 +82,7 @@ def main() -> None:
         for name, ratio in asked:
             records = build_requests(name, load_records(options.data / f"{name}.jsonl.xz"))
             outcomes = evaluate(Pipeline("ceiling", Knowing(records, choice)), records, ratio)
-            cells.append(f"{np.mean([o.evidence_recall for o in outcomes]):.3f}")
+            cells.append(f"{np.mean(column(outcomes, 'evidence_recall')):.3f}")
         print(f"| {said} | " + " | ".join(cells) + " |", flush=True)
 
 

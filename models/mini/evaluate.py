@@ -26,6 +26,7 @@ from ctxzip.backends import bundle
 from ctxzip.compressors.build import load_mini
 from ctxzip.evaluate import (
     build_requests,
+    column,
     evaluate,
     load_records,
     paired_bootstrap,
@@ -160,14 +161,13 @@ def relevance(
             mine: list[float] = []
             for method, compressor in methods.items():
                 outcomes = evaluate(compressor, records, ratio)
-                recall = [o.evidence_recall for o in outcomes]
+                recall = column(outcomes, "evidence_recall")
                 mine = mine or recall
                 gain, low, high = paired_bootstrap(mine, recall)
                 kept, all_evidence = (
-                    float(np.mean([getattr(o, f) for o in outcomes]))
-                    for f in ("tokens_kept", "all_evidence")
+                    float(np.mean(column(outcomes, f))) for f in ("tokens_kept", "all_evidence")
                 )
-                answers = [o.answer for o in outcomes if not math.isnan(o.answer)]
+                answers = [v for v in column(outcomes, "answer_recall") if not math.isnan(v)]
                 answer = f"{np.mean(answers):.3f}" if answers else "-"
                 versus = f"{gain:+.3f} [{low:+.3f}, {high:+.3f}]" if method != "mini" else "-"
                 print(
@@ -208,8 +208,7 @@ def threshold(data: Path, compressor: Any, limit: int | None) -> None:
         for floor in (0.02, 0.05, 0.1, 0.2, 0.35, 0.5):
             outcomes = evaluate(_Floored(compressor, floor), records, 1.0)
             kept, recall = (
-                float(np.mean([getattr(o, f) for o in outcomes]))
-                for f in ("tokens_kept", "evidence_recall")
+                float(np.mean(column(outcomes, f))) for f in ("tokens_kept", "evidence_recall")
             )
             print(f"| {name} | {floor} | {kept:.3f} | {recall:.3f} |", flush=True)
 
@@ -271,10 +270,7 @@ def plot(data: Path, methods: dict[str, Any], limit: int | None, path: Path) -> 
             for ratio in CURVE:
                 outcomes = evaluate(compressor, records, ratio)
                 points.append(
-                    [
-                        np.mean([getattr(o, f) for o in outcomes])
-                        for f in ("tokens_kept", "evidence_recall")
-                    ]
+                    [np.mean(column(outcomes, f)) for f in ("tokens_kept", "evidence_recall")]
                 )
             axes.plot(*np.array(points).T, marker=".", label=method)
         axes.set(title=name, xlabel="tokens kept", ylim=(0, 1.03))

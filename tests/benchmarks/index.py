@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 import ctxzip
-from ctxzip.evaluate import Record, build_requests, evaluate, load_records, paired_bootstrap
+from ctxzip.evaluate import Record, build_requests, column, evaluate, load_records, paired_bootstrap
 from ctxzip.index import SentenceIndex, sentences
 from ctxzip.kit.arrays import Float32Array
 from ctxzip.score.embedders import Cache, Embedder
@@ -167,7 +167,7 @@ def main() -> None:
     for name, index in variants(arguments.model, documents, exact, storages).items():
         compressor = index.compressor()
         each = np.array(
-            [[o.evidence_recall for o in evaluate(compressor, records, r)] for r in ratios]
+            [column(evaluate(compressor, records, r), "evidence_recall") for r in ratios]
         )
         recall = each.mean(axis=0).tolist()
         base = base or recall

@@ -70,6 +70,20 @@ def from_context(prompt: str, _: int = 0) -> str:
     return found[1] if found else "unknown"
 
 
+def test_the_others_are_compared_with_one(data, tmp_path, capsys):
+    asked = ("-c", "lexical,bm25,lead", "-r", "0.3", "--against", "bm25")
+    code, result = run(data, tmp_path / "out", *asked)
+    assert code == 0
+    assert result["against"] == "bm25"
+    assert [one["arm"] for one in result["differences"]] == ["lexical", "lead"]
+    lead = result["differences"][1]
+    assert lead["low"] <= lead["mean"] <= lead["high"] < 0
+    printed = capsys.readouterr().out
+    assert f"lead at 0.3: {lead['mean']:+.3f} [{lead['low']:+.3f}, {lead['high']:+.3f}]" in printed
+    assert main(["eval", str(data), "-c", "lexical", "--against", "bm25"]) == 1
+    assert "--against bm25" in capsys.readouterr().err
+
+
 # --- data ---------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,10 @@ import pytest
 
 from ctxzip import Budget, CompressedDocument, Compression, Document, InputError, Span
 from ctxzip import evaluate as ev
+from ctxzip.evaluate.advice import differences
 from ctxzip.evaluate.baselines import BASELINES, Bm25
+from ctxzip.evaluate.cases import Case
+from ctxzip.kit.batch import BatchCompressor
 
 TEXT = "Rain fell. The old pump was replaced on 14 May 2024 by Ines. Nobody came. It was red."
 EVIDENCE = (TEXT.index("The old"), TEXT.index(" Nobody"))
@@ -215,8 +218,10 @@ def test_baselines_keep_to_the_budget(name):
         assert some.text == "\n\n".join([SENTENCES[0], SENTENCES[10], SENTENCES[20]])
 
 
-class Fixed:
+class Fixed(BatchCompressor):
     """Keeps the first ten characters of each document, or rewrites everything."""
+
+    name = "fixed"
 
     def __init__(self, rewrite: str | None = None) -> None:
         self.rewrite = rewrite
@@ -241,36 +246,26 @@ def test_outcomes_of_spans_and_of_rewritten_text():
         (Document("Red pump. Nothing."), Document(TEXT)),
         ((Span(0, 9),), (Span(*EVIDENCE),)),
     )
-    [outcome] = ev.evaluate(Fixed(), [record], 0.3)
-    assert (outcome.evidence_recall, outcome.all_evidence, outcome.answer) == (0.5, 0, 0)
-    assert outcome.tokens_kept == 0.25
-    [outcome] = ev.evaluate(Fixed(TEXT[slice(*EVIDENCE)] + " Red pump!"), [record], 0.3)
-    assert (outcome.evidence_recall, outcome.all_evidence, outcome.answer) == (1, 1, 1)
+    [case] = ev.evaluate(Fixed(), [record], 0.3)
+    values = case.values
+    assert [values[n] for n in ("evidence_recall", "all_evidence", "answer_recall")] == [0.5, 0, 0]
+    assert values["tokens_kept"] == 0.25
+    [case] = ev.evaluate(Fixed(TEXT[slice(*EVIDENCE)] + " Red pump!"), [record], 0.3)
+    values = case.values
+    assert [values[n] for n in ("evidence_recall", "all_evidence", "answer_recall")] == [1, 1, 1]
     unanswered = ev.Record("y", "q", ("yes",), record.documents, record.evidence)
-    [outcome] = ev.evaluate(Fixed(), [unanswered], 0.3)
-    assert math.isnan(outcome.answer), "what the input lacks cannot be lost"
+    [case] = ev.evaluate(Fixed(), [unanswered], 0.3)
+    assert "answer_recall" not in case.values, "what the input lacks cannot be lost"
 
 
-def test_the_table():
-    good = [ev.Outcome(1.0, 1.0, 1.0, 0.3, 0.010), ev.Outcome(0.5, 0.0, math.nan, 0.2, 0.030)] * 20
-    bad = [ev.Outcome(0.25, 0.0, 0.0, 0.3, 0.001)] * 40
-    lines = ev.table({"ours": good, "bm25": bad}).splitlines()
-    assert len({line.count("|") for line in lines}) == 1
-    assert lines[2].startswith("| ours | 0.250 | 0.750 | 0.500 | 1.000 | 20.0 | +0.500 [+0.4")
-    assert lines[3] == "| bm25 | 0.300 | 0.250 | 0.000 | 0.000 | 1.0 | - |"
-
-
-def test_the_command(tmp_path, capsys, monkeypatch):
-    rows = [row(i, text=TEXT + f" Pump {i}.") for i in range(12)]
-    write(tmp_path / "qed_dev.jsonl", rows)
-    write(tmp_path / "hotpotqa_dev.jsonl.xz", rows, lzma.open)
-    monkeypatch.setenv("CTXZIP_DATA", str(tmp_path))
-    assert ev.main(["--ratios", "0.4", "--limit", "5"]) == 0
-    printed = capsys.readouterr().out
-    assert "hotpotqa_dev, 5 requests, ratio 0.4" in printed
-    assert "pooled" in printed
-    for method in ("lexical", "bm25", "lead", "random"):
-        assert printed.count(f"| {method} |") == 3
-    for wrong in (["--sets", "none"], ["--methods", "lexcial"], ["--data", "nowhere"]):
-        assert ev.main(wrong) == 1
-        assert capsys.readouterr().err.startswith("error: ")
+def test_differences_are_paired():
+    cases = [
+        Case(i, arm, 0.3, values={"evidence_recall": value})
+        for arm, values in {"ours": [1.0, 0.5] * 20, "bm25": [0.25] * 40}.items()
+        for i, value in enumerate(values)
+    ]
+    cases.append(Case(40, "ours", 0.3))  # the metric does not apply to it
+    [difference] = differences(cases, "evidence_recall", "bm25")
+    assert (difference.arm, difference.ratio, difference.questions) == ("ours", 0.3, 40)
+    assert difference.mean == 0.5
+    assert 0.4 < difference.low < 0.5 < difference.high < 0.6
