@@ -75,6 +75,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"ctxzip {ctxzip.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_compress(commands)
+    _add_export(commands)
+    index_cli.add_index(corpus_cli.add(commands))
+    serve_cli.add(commands)
+    eval_command.add(commands)
+    listing = commands.add_parser("compressors", help="list what is installed and what each needs")
+    listing.set_defaults(run=_list)
+    return parser
+
+
+def _add_compress(commands: Any) -> None:
     compress = commands.add_parser(
         "compress",
         help="shorten files or standard input",
@@ -90,6 +101,12 @@ def _parser() -> argparse.ArgumentParser:
         help="files, directories of source code, globs; - is standard input (the default)",
     )
     compress.add_argument("-q", "--query", help="the question that the text shall answer")
+    _add_budget(compress)
+    _add_options(compress)
+    _add_output(compress)
+
+
+def _add_budget(compress: argparse.ArgumentParser) -> None:
     ceiling = compress.add_mutually_exclusive_group()
     ceiling.add_argument(
         "-r", "--ratio", type=float, metavar="R",
@@ -117,6 +134,9 @@ def _parser() -> argparse.ArgumentParser:
     compress.add_argument(
         "--model", metavar="NAME", help="the compressor's checkpoint, or a folder"
     )
+
+
+def _add_options(compress: argparse.ArgumentParser) -> None:
     compress.add_argument(
         "--titles", action="store_true", help="put the path of every source file above it; counted"
     )
@@ -145,6 +165,9 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="honour <keep>...</keep> in the input, which must be your own text",
     )
+
+
+def _add_output(compress: argparse.ArgumentParser) -> None:
     compress.add_argument(
         "--json", action="store_true", help="print the result with spans and counts as JSON"
     )
@@ -153,13 +176,6 @@ def _parser() -> argparse.ArgumentParser:
     compress.add_argument(
         "--show", action="store_true", help="print the whole text, with what was dropped dimmed"
     )
-    _add_export(commands)
-    index_cli.add_index(corpus_cli.add(commands))
-    serve_cli.add(commands)
-    eval_command.add(commands)
-    listing = commands.add_parser("compressors", help="list what is installed and what each needs")
-    listing.set_defaults(run=_list)
-    return parser
 
 
 def _add_export(commands: Any) -> None:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from ctxzip.compressors import load
 from ctxzip.errors import InputError
-from ctxzip.kit.batch import BatchCompressor
+from ctxzip.kit.batch import Configured
 from ctxzip.segment.prepare import document_of
 from ctxzip.types import Budget, Compressor, Document, Options, Request, check_text
 
@@ -52,7 +52,8 @@ def request_of(prompt: Prompt, query: str | None, budget: Budget) -> Request:
 def options_of(compressor: str | Compressor, options: Options | None) -> Options:
     """The options that apply: the caller's, else the compressor object's, else the defaults."""
     if options is None:
-        return compressor.options if isinstance(compressor, BatchCompressor) else Options()
+        own = compressor.options if isinstance(compressor, Configured) else None
+        return own if isinstance(own, Options) else Options()
     if not isinstance(options, Options):
         raise InputError(f"options={options!r} is not a ctxzip.Options.")
     return options

@@ -105,11 +105,11 @@ def emit(event: CompressionEvent, hook: Hook | None = None) -> None:
 
     A hook that raises is logged with its traceback and does not disturb the compression.
     """
-    for one in _hooks if hook is None else (hook, *_hooks):
+    for receiver in _hooks if hook is None else (hook, *_hooks):
         try:
-            one(event)
+            receiver(event)
         except Exception:
-            _log.warning("A hook for ctxzip events raised: %r", one, exc_info=True)
+            _log.warning("A hook for ctxzip events raised: %r", receiver, exc_info=True)
 
 
 def event_of(

@@ -17,7 +17,7 @@ from typing import Literal
 
 from ctxzip.api.arguments import compressor_of, options_of
 from ctxzip.api.events import Hook, emit, event_of
-from ctxzip.api.lanes import Lane, LaneBusyError, Ticket, lane_of
+from ctxzip.api.lanes import Lane, LaneBusyError, Pending, lane_of
 from ctxzip.compressors import DEFAULT, FALLBACK, fallback_of
 from ctxzip.errors import BudgetError, CtxzipError, InputError
 from ctxzip.kit.batch import BatchCompressor
@@ -142,37 +142,37 @@ class Guard(BatchCompressor):
         if not requests:
             return []
         begun = _Begun()
-        lane, tickets = self._submit(requests, False, count)
-        if isinstance(tickets, Exception):
-            return [self._settle(r, tickets, begun, count) for r in requests]
-        futures = [ticket.future for ticket in tickets]
+        lane, pending = self._submit(requests, False, count)
+        if isinstance(pending, Exception):
+            return [self._settle(r, pending, begun, count) for r in requests]
+        futures = [entry.future for entry in pending]
         try:
             concurrent.futures.wait(futures, self.timeout)
         finally:
-            lane.abandon([t for t in tickets if not t.future.done()])
-        return [self._settle(t.request, self._result(t), begun, count) for t in tickets]
+            lane.abandon([t for t in pending if not t.future.done()])
+        return [self._settle(t.request, self._result(t), begun, count) for t in pending]
 
     async def arun(self, requests: Sequence[Request], *, count: bool = False) -> list[Outcome]:
         """:meth:`run` without holding up the event loop; concurrent calls share batches."""
         if not requests:
             return []
         begun = _Begun()
-        lane, tickets = self._submit(requests, True, count)
-        if isinstance(tickets, Exception):
-            return [await self._asettle(r, tickets, begun, count) for r in requests]
-        waiting = [asyncio.wrap_future(ticket.future) for ticket in tickets]
+        lane, pending = self._submit(requests, True, count)
+        if isinstance(pending, Exception):
+            return [await self._asettle(r, pending, begun, count) for r in requests]
+        waiting = [asyncio.wrap_future(entry.future) for entry in pending]
         try:
             await asyncio.wait(waiting, timeout=self.timeout)
         finally:
-            for one in waiting:
-                if not one.cancel() and not one.cancelled():
-                    one.exception()  # it is read from the ticket; asyncio must not complain
-            lane.abandon([t for t in tickets if not t.future.done()])
-        return [await self._asettle(t.request, self._result(t), begun, count) for t in tickets]
+            for future in waiting:
+                if not future.cancel() and not future.cancelled():
+                    future.exception()  # its error is read elsewhere; asyncio must not complain
+            lane.abandon([t for t in pending if not t.future.done()])
+        return [await self._asettle(t.request, self._result(t), begun, count) for t in pending]
 
     def _submit(
         self, requests: Sequence[Request], patient: bool, count: bool
-    ) -> tuple[Lane, list[Ticket[Outcome]] | LaneBusyError]:
+    ) -> tuple[Lane, list[Pending[Outcome]] | LaneBusyError]:
         for request in requests:
             for i, document in enumerate(request.documents):
                 check_text(document.text, f"the text of document {i}")
@@ -192,14 +192,14 @@ class Guard(BatchCompressor):
             counts.append((before, before if text == document.text else counter.count(text)))
         return Outcome(compression, tokens=tuple(counts))
 
-    def _result(self, ticket: Ticket[Outcome]) -> Outcome | BaseException:
-        if ticket.future.cancelled() or not ticket.future.done():
+    def _result(self, entry: Pending[Outcome]) -> Outcome | BaseException:
+        if entry.future.cancelled() or not entry.future.done():
             return CompressionTimeoutError(
                 f"Compressor {self.name!r} did not answer within {self.timeout} seconds.",
                 hint="Allow more time or give it less text.",
             )
-        error = ticket.future.exception()
-        return error if error is not None else ticket.future.result()
+        error = entry.future.exception()
+        return error if error is not None else entry.future.result()
 
     def _settle(
         self, request: Request, result: Outcome | BaseException, begun: _Begun, count: bool

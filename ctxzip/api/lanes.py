@@ -1,7 +1,7 @@
 """Requests that arrive together are compressed together, in threads whose number is bounded.
 
 A lane is one compressor with its queue and its few threads. Whoever needs a compression puts a
-request into the lane and waits for its ticket. The first free thread gathers what arrives within a
+request into the lane and waits for its future. The first free thread gathers what arrives within a
 few milliseconds, or while other batches run, and hands it to one ``compress_many``.
 
 A thread that hangs cannot be killed. When nobody waits for its batch any more the thread counts as
@@ -26,7 +26,7 @@ from ctxzip.kit.batch import BatchCompressor
 from ctxzip.kit.once import Once
 from ctxzip.types import Compression, Compressor, Options, Request
 
-__all__ = ["MOST_THREADS", "Lane", "LaneBusyError", "Ticket", "lane_of"]
+__all__ = ["MOST_THREADS", "Lane", "LaneBusyError", "Pending", "lane_of"]
 
 MOST_THREADS = 4
 # Batches that run side by side while all is well: one, and one beside it, so that a huge request
@@ -50,7 +50,7 @@ class LaneBusyError(CtxzipError, RuntimeError):
     """Every thread of a compressor hangs in a call that was given up."""
 
 
-class Ticket(Generic[T]):
+class Pending(Generic[T]):
     """A request on its way.
 
     Attributes:
@@ -97,15 +97,17 @@ class Lane:
     def _reset(self) -> None:
         self._pid = os.getpid()
         compressor, options, _ = self.key
-        self._compressor = Once(lambda: compressor_of(compressor, options), lambda one: one.close())
+        self._compressor = Once(
+            lambda: compressor_of(compressor, options), lambda loaded: loaded.close()
+        )
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)  # the thread that gathers waits here
         self._free = threading.Condition(self._lock)  # idle threads wait here
-        self._queue: deque[Ticket[Any]] = deque()
+        self._queue: deque[Pending[Any]] = deque()
         self._gathering = False
         self._threads = 0
         self._begun = 0.0  # when the last batch did
-        self._running: dict[int, list[Ticket[Any]]] = {}
+        self._running: dict[int, list[Pending[Any]]] = {}
 
     def close(self) -> None:
         """Release the compressor; the next batch loads it again."""
@@ -126,7 +128,7 @@ class Lane:
         *,
         patient: bool,
         then: Callable[[Request, Compression], T],
-    ) -> list[Ticket[T]]:
+    ) -> list[Pending[T]]:
         """Queue requests.
 
         Args:
@@ -139,23 +141,23 @@ class Lane:
         """
         if self._pid != os.getpid():
             self._reset()  # threads and locks do not survive a fork
-        tickets = [Ticket(request, patient, partial(then, request)) for request in requests]
+        pending = [Pending(request, patient, partial(then, request)) for request in requests]
         with self._lock:
             if self._stuck() >= MOST_THREADS:
                 raise LaneBusyError(f"All {MOST_THREADS} threads hang in calls that were given up.")
-            self._queue.extend(tickets)
+            self._queue.extend(pending)
             if not patient or len(self._queue) >= _MOST_REQUESTS:
                 self._arrived.notify()
             if not self._gathering:
                 self._staff()
-        return tickets
+        return pending
 
-    def abandon(self, tickets: Sequence[Ticket[Any]]) -> None:
+    def abandon(self, pending: Sequence[Pending[Any]]) -> None:
         """Nobody waits for these any more: those not begun never will be."""
         with self._lock:
-            for ticket in tickets:
-                ticket.abandoned = True
-                ticket.future.cancel()
+            for entry in pending:
+                entry.abandoned = True
+                entry.future.cancel()
             if any(t.abandoned for t in self._queue):
                 self._queue = deque(t for t in self._queue if not t.abandoned)
             left = list(self._queue)
@@ -163,9 +165,9 @@ class Lane:
                 self._staff()
                 return
             self._queue.clear()
-        for ticket in left:
-            if ticket.future.set_running_or_notify_cancel():
-                ticket.future.set_exception(LaneBusyError("Every thread hangs."))
+        for entry in left:
+            if entry.future.set_running_or_notify_cancel():
+                entry.future.set_exception(LaneBusyError("Every thread hangs."))
 
     def _staff(self) -> None:
         """See to it that a thread takes what is queued. The lock is held."""
@@ -182,7 +184,7 @@ class Lane:
             with self._lock:
                 del self._running[me]
 
-    def _next(self, me: int) -> list[Ticket[Any]]:
+    def _next(self, me: int) -> list[Pending[Any]]:
         """The next batch for this thread; empty when it shall end."""
         with self._lock:
             while True:
@@ -203,14 +205,14 @@ class Lane:
                         self._staff()
                     return batch
 
-    def _take(self) -> list[Ticket[Any]]:
+    def _take(self) -> list[Pending[Any]]:
         """The next batch, off the queue: all there is, or this thread's share of it.
 
         Two batches of a model side by side keep the processors busy, one in the model while the
         other one is in Python; one batch of everything would leave them idle in turns. A share is
         half of the fair one: the last batches are short, and so none runs on alone for long.
         """
-        batch: list[Ticket[Any]] = []
+        batch: list[Pending[Any]] = []
         size = 0
         most = _MOST_REQUESTS
         if self._side_by_side() and all(t.patient for t in self._queue):
@@ -243,7 +245,7 @@ class Lane:
             if len(self._queue) == seen:
                 return
 
-    def _run(self, batch: list[Ticket[Any]]) -> None:
+    def _run(self, batch: list[Pending[Any]]) -> None:
         if not batch:
             return
         try:
@@ -251,14 +253,14 @@ class Lane:
             if len(results) != len(batch):
                 raise CtxzipError(f"{len(results)} results for {len(batch)} requests.")
         except BaseException as error:  # the thread must live on and the error reach its caller
-            for ticket in batch:
-                if len(batch) == 1 or ticket.abandoned:
-                    ticket.future.set_exception(error)
+            for entry in batch:
+                if len(batch) == 1 or entry.abandoned:
+                    entry.future.set_exception(error)
                 else:  # one bad request must not spoil the others
-                    self._run([ticket])
+                    self._run([entry])
             return
-        for ticket, result in zip(batch, results, strict=True):
-            ticket.settle(result)
+        for entry, result in zip(batch, results, strict=True):
+            entry.settle(result)
 
 
 _lanes: list[weakref.ref[Lane]] = []

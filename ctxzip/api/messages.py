@@ -115,10 +115,12 @@ class Plan:
 
     def finish(self, compressed: Sequence[Compression]) -> MessagesCompression:
         """The conversation with the results of ``requests`` in their places."""
-        for content, one in zip(self._work, compressed, strict=True):
-            _put(self._messages[content.message], content.path, one.text)
-        after = self._before - sum(one.tokens_before - one.tokens_after for one in compressed)
-        parts = tuple((c.message, one) for c, one in zip(self._work, compressed, strict=True))
+        for content, result in zip(self._work, compressed, strict=True):
+            _put(self._messages[content.message], content.path, result.text)
+        after = self._before - sum(
+            result.tokens_before - result.tokens_after for result in compressed
+        )
+        parts = tuple((c.message, result) for c, result in zip(self._work, compressed, strict=True))
         return MessagesCompression(
             self._messages, self._before, after, self._tokenizer, self._query, parts, self._notes
         )

@@ -88,7 +88,7 @@ class ExportedEncoder:
     def forward(self, inputs: Sequence[IntArray]) -> Encoded:
         """See :class:`ctxzip.backends.encoder.Encoder`."""
         states: list[Float32Array | None] = [None] * len(inputs)
-        for batch, length in batches([len(one) for one in inputs], _BATCH_TOKENS):
+        for batch, length in batches([len(ids) for ids in inputs], _BATCH_TOKENS):
             size = min(length, self.frame.window)
             ids, mask = padded([inputs[i] for i in batch], size, self.frame.pad)
             found = self._run(ids, mask)
@@ -96,7 +96,7 @@ class ExportedEncoder:
                 states[i] = (
                     found[row, : len(inputs[i])] if found.ndim == 3 else found[row : row + 1]
                 )
-        return Encoded([one for one in states if one is not None])
+        return Encoded([found for found in states if found is not None])
 
     def _run(self, ids: IntArray, mask: IntArray) -> Float32Array:
         inputs = {"input_ids": ids, "attention_mask": mask}

@@ -132,7 +132,7 @@ class OnnxEncoder:
             places.setdefault(query.tobytes(), []).append(i)
         asked_once = list(places.values())
         queries: dict[int, Float32Array] = {}
-        for k, states in self._trunk([pairs[some[0]][0] for some in asked_once]):
+        for k, states in self._trunk([pairs[indices[0]][0] for indices in asked_once]):
             queries.update(dict.fromkeys(asked_once[k], states))
         read = dict(self._trunk([window for _, window in pairs]))
         for batch in shortest_first([len(q) + len(w) for q, w in pairs], self._batch_tokens):

@@ -125,17 +125,17 @@ class Job:
 
     def count(self, pieces: Sequence[Sequence[Piece]]) -> int:
         """Tokens of the assembled output."""
-        joined = self.prepared.assemble(["".join(p.text for p in some) for some in pieces])
+        joined = self.prepared.assemble(["".join(p.text for p in output) for output in pieces])
         return self.prepared.counter.count(joined) if joined else 0
 
     def torn(self, pieces: Sequence[Sequence[Piece]]) -> set[int]:
         """Documents that their grammar reads worse than before."""
         found = set()
-        for d, (tree, some) in enumerate(zip(self._trees, pieces, strict=True)):
+        for d, (tree, output) in enumerate(zip(self._trees, pieces, strict=True)):
             language = tree.language
-            if not some or not tree.parsed or language is None or some[0].text == tree.text:
+            if not output or not tree.parsed or language is None or output[0].text == tree.text:
                 continue
-            text = "".join(piece.text for piece in some)
+            text = "".join(piece.text for piece in output)
             if tree.nodes[0].kind in ("text", "fence"):
                 continue
             if parse.errors(text, language) > parse.errors(tree.text, language):
@@ -144,7 +144,7 @@ class Job:
 
     def scored(self, outcome: Outcome, scores: FloatArray, notes: list[str]) -> Outcome:
         """With the scores of the units of every document."""
-        per_unit = tuple(scores[np.array(some, np.int64)] for some in self._units)
+        per_unit = tuple(scores[np.array(items, np.int64)] for items in self._units)
         return replace(outcome, scores=per_unit, notes=tuple(notes))
 
     def protected(self) -> list[list[Piece]]:
@@ -164,7 +164,7 @@ class Job:
         tokens = self.count(pieces)
         if tokens > ceiling:
             raise BudgetError.for_protected(tokens, ceiling)
-        per_unit = tuple(np.zeros(len(some)) for some in self._units)
+        per_unit = tuple(np.zeros(len(items)) for items in self._units)
         notes = ("only what is protected fits the ceiling",)
         return Outcome(pieces, tokens, per_unit, notes)
 

@@ -51,13 +51,13 @@ def automatic(languages: Sequence[str]) -> Callable[[Ask, Options | None], Batch
                 hint='Name it: ctxzip.load("llmlingua2", model=...).',
             )
 
-        def text(some: Options) -> BatchCompressor:
-            fallback = lexical(Ask("lexical"), some)
+        def text(applied: Options) -> BatchCompressor:
+            fallback = lexical(Ask("lexical"), applied)
             model = Ask("mini", settings=ask.settings)
-            return Auto(lambda: mini(model, some), fallback, languages, some)
+            return Auto(lambda: mini(model, applied), fallback, languages, applied)
 
-        def code(some: Options) -> BatchCompressor:
-            return _code(Ask("longcodezip"), some)
+        def code(applied: Options) -> BatchCompressor:
+            return _code(Ask("longcodezip"), applied)
 
         return Mixed(
             ask.name,
@@ -97,7 +97,9 @@ def llmlingua2(ask: Ask, options: Options | None) -> BatchCompressor:
 
         # Its own, since forced tokens may add to the model.
         return ReferenceCompressor(encoder, settings, options)
-    shared = Lease(_key("encoder", ask, settings.allow_pickle), encoder, lambda one: one.close())
+    shared = Lease(
+        _key("encoder", ask, settings.allow_pickle), encoder, lambda model: model.close()
+    )
     scorer = ClassifierScorer(shared, settings)
     return Pipeline(ask.name, scorer, options, Policy(granularity="word"))
 
@@ -186,10 +188,10 @@ def chat_summary(ask: Ask, options: Options | None) -> BatchCompressor:
 def longcodezip(ask: Ask, options: Options | None) -> BatchCompressor:
     """Source code by its functions; what is none by its words."""
 
-    def text(some: Options) -> BatchCompressor:
-        return lexical(Ask("lexical"), some)
+    def text(applied: Options) -> BatchCompressor:
+        return lexical(Ask("lexical"), applied)
 
-    return Mixed(ask.name, lambda some: _code(ask, some), text, options)
+    return Mixed(ask.name, lambda applied: _code(ask, applied), text, options)
 
 
 def _code(ask: Ask, options: Options) -> BatchCompressor:

@@ -226,16 +226,12 @@ class Mixed(BatchCompressor):
     ) -> Compression:
         """The documents of both in the order of the request."""
         options = self.options
-        found: dict[int, tuple[CompressedDocument, list[Segment]]] = {}
-        for group, result in zip(groups, results, strict=True):
-            for k, (place, document) in enumerate(zip(group.places, result.documents, strict=True)):
-                own = [s for s in result.segments if s.document == k]
-                found[place] = document, own
+        found = _placed(groups, results)
         parts: list[Segment] = []
         texts: list[str] = []
         at = 0
         for place in range(len(request.documents)):
-            document, own = found[place]
+            _, own = found[place]
             if not own:
                 continue
             if at and options.separator:
@@ -250,9 +246,6 @@ class Mixed(BatchCompressor):
                 at += length
         text = "".join(texts)
         counter = tokens.resolve(options.tokenizer)
-        seconds = {
-            key: sum(r.seconds.get(key, 0.0) for r in results) for r in results for key in r.seconds
-        }
         documents = [found[i][0] for i in range(len(request.documents))]
         if options.drop_empty:
             documents = [d for d in documents if d.text or not d.source.text]
@@ -271,8 +264,25 @@ class Mixed(BatchCompressor):
             notes=tuple(note for result in results for note in _notes(result)),
             ceiling=ceiling,
             segments=tuple(parts),
-            seconds=MappingProxyType(seconds),
+            seconds=MappingProxyType(_seconds(results)),
         )
+
+
+def _placed(
+    groups: Sequence[_Group], results: Sequence[Compression]
+) -> dict[int, tuple[CompressedDocument, list[Segment]]]:
+    """Documents and their segments by their places in the request."""
+    return {
+        place: (document, [s for s in result.segments if s.document == k])
+        for group, result in zip(groups, results, strict=True)
+        for k, (place, document) in enumerate(zip(group.places, result.documents, strict=True))
+    }
+
+
+def _seconds(results: Sequence[Compression]) -> dict[str, float]:
+    """The time that all of them spent in each stage."""
+    stages = dict.fromkeys(stage for result in results for stage in result.seconds)
+    return {stage: sum(r.seconds.get(stage, 0.0) for r in results) for stage in stages}
 
 
 def _notes(result: Compression) -> tuple[str, ...]:

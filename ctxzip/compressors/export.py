@@ -112,17 +112,22 @@ def export(model: str, head: str, output: Path, *, int8: bool = False) -> Export
         found, onnx_time = _timed(exported, inputs)
         exported.close()
         difference, agreement = _compare(head, expected, found, pooling)
-        if not np.isfinite(difference) or (not int8 and difference > _TOLERANCE):
-            raise ModelError(
-                f"The exported model differs from PyTorch by {difference:.2g}.",
-                hint="Nothing was written; this architecture does not trace faithfully.",
-            )
+        _check(difference, int8)
         if output.exists():
             output.rmdir()
         shutil.move(folder, output)
     size = sum(path.stat().st_size for path in output.glob("model.onnx*"))
     weights = sum(p.numel() * p.element_size() for p in source.model.parameters())
     return Exported(output, difference, agreement, size, weights, torch_time / onnx_time)
+
+
+def _check(difference: float, int8: bool) -> None:
+    """Raise ModelError where an export is not what it was made of."""
+    if not np.isfinite(difference) or (not int8 and difference > _TOLERANCE):
+        raise ModelError(
+            f"The exported model differs from PyTorch by {difference:.2g}.",
+            hint="Nothing was written; this architecture does not trace faithfully.",
+        )
 
 
 def _inputs(encoder: Encoder) -> list[IntArray]:
@@ -154,7 +159,9 @@ def _compare(
     """Largest difference and agreement; see :class:`Exported`."""
     if head == "embedding":
         chosen = pooling if pooling is not None else Pooling()
-        a, b = (np.stack([pool(one, chosen) for one in some]) for some in (expected, found))
+        a, b = (
+            np.stack([pool(tokens, chosen) for tokens in states]) for states in (expected, found)
+        )
         norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
         return float(np.abs(a - b).max()), float(((a * b).sum(axis=1) / norms).min())
     a, b = np.concatenate(list(expected)), np.concatenate(list(found))

@@ -100,8 +100,8 @@ class Settings:
 
 def digest(facts: Mapping[str, Any], *without: str) -> str:
     """A digest of facts, some left out."""
-    some = {k: v for k, v in facts.items() if k not in without}
-    return hashlib.blake2b(json.dumps(some, sort_keys=True).encode(), digest_size=16).hexdigest()
+    chosen = {k: v for k, v in facts.items() if k not in without}
+    return hashlib.blake2b(json.dumps(chosen, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,11 +135,11 @@ def differences(cases: Sequence[Case], metric: str, against: str) -> list[Differ
     """The paired differences of all compressors from one of them, with bootstrap intervals."""
     groups = grouped([case for case in cases if case.arm != FULL])
     found = []
-    for (arm, ratio), some in groups.items():
+    for (arm, ratio), members in groups.items():
         other = {case.record: case.values.get(metric) for case in groups.get((against, ratio), ())}
         pairs = [
             (value, its)
-            for case in some
+            for case in members
             if (value := case.values.get(metric)) is not None
             and (its := other.get(case.record)) is not None
         ]
@@ -152,15 +152,15 @@ def differences(cases: Sequence[Case], metric: str, against: str) -> list[Differ
 def summarise(cases: Sequence[Case]) -> list[Row]:
     """Means and 95% bootstrap intervals of every arm and ratio, the full text first."""
     rows = []
-    for (arm, ratio), some in grouped(cases).items():
-        names = [name for name in METRICS if any(name in case.values for case in some)]
+    for (arm, ratio), members in grouped(cases).items():
+        names = [name for name in METRICS if any(name in case.values for case in members)]
         found: dict[str, tuple[float, float, float]] = {}
         if names:
-            values = np.array([column(some, name) for name in names]).T
+            values = np.array([column(members, name) for name in names]).T
             for name, *triple in zip(names, *intervals(values), strict=True):
                 found[name] = (float(triple[0]), float(triple[1]), float(triple[2]))
-        failed = sum(case.failed is not None for case in some)
-        rows.append(Row(arm, ratio, len(some), failed, found))
+        failed = sum(case.failed is not None for case in members)
+        rows.append(Row(arm, ratio, len(members), failed, found))
     return sorted(rows, key=lambda row: row.arm != FULL)
 
 
@@ -193,7 +193,7 @@ def advise(
     level = (1 - confidence) / max(1, len(arms))
     asked = (metric, quality, level)
     return [
-        _advice(arm, {r: some for (a, r), some in groups.items() if a == arm}, full, asked)
+        _advice(arm, {r: members for (a, r), members in groups.items() if a == arm}, full, asked)
         for arm in arms
     ]
 
@@ -245,5 +245,5 @@ def _share(pairs: Sequence[tuple[float, float]], level: float) -> tuple[float, f
 
 def best(advice: Sequence[Advice]) -> Advice | None:
     """The compressor and ratio that keep the fewest tokens."""
-    possible = [one for one in advice if one.ratio is not None]
-    return min(possible, key=lambda one: (one.tokens_kept, one.arm), default=None)
+    possible = [item for item in advice if item.ratio is not None]
+    return min(possible, key=lambda item: (item.tokens_kept, item.arm), default=None)

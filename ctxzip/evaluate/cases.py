@@ -224,7 +224,7 @@ def _to_json(kept: Kept) -> list[object]:
 
 def _from_json(value: list[object]) -> Kept:
     text, spans, before, after, emptied, seconds = value
-    read = tuple(None if some is None else tuple(Span(a, b) for a, b in some) for some in spans)  # type: ignore[attr-defined]
+    read = tuple(None if pairs is None else tuple(Span(a, b) for a, b in pairs) for pairs in spans)  # type: ignore[attr-defined]
     return Kept(text, read, before, after, emptied, seconds)  # type: ignore[arg-type]
 
 

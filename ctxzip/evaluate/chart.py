@@ -37,7 +37,7 @@ def curves(
         target: a height to mark, or None.
     """
     points = {arm: _points(metric, rows, arm) for arm in arms}
-    every = [point for some in points.values() for point in some]
+    every = [point for line_points in points.values() for point in line_points]
     if not every:
         return "<p>No question has it.</p>"
     right = min(1.0, math.ceil(max(point.x for point in every) * 10 + 0.5) / 10)
@@ -45,36 +45,49 @@ def curves(
     bottom = max(0.0, math.floor(floor * 10) / 10)
     top = 1.0 if bottom < 1 else 1.1
 
-    def x(value: float) -> float:
-        return _LEFT + value / right * (_WIDTH - _LEFT - _RIGHT)
-
-    def y(value: float) -> float:
-        return _TOP + (top - value) / (top - bottom) * (_HEIGHT - _TOP - _BOTTOM)
-
+    scale = _Scale(right, bottom, top)
     parts = [_grid(right, bottom, top)]
     if target is not None:
+        height = scale.y(target)
         parts.append(
             f"<line class='axis' stroke-dasharray='3 3' x1='{_LEFT}' x2='{_WIDTH - _RIGHT}'"
-            f" y1='{y(target):.1f}' y2='{y(target):.1f}'/>"
-            f"<text x='{_WIDTH - _RIGHT}' y='{y(target) + 14:.1f}' text-anchor='end'>"
+            f" y1='{height:.1f}' y2='{height:.1f}'/>"
+            f"<text x='{_WIDTH - _RIGHT}' y='{height + 14:.1f}' text-anchor='end'>"
             "asked for</text>"
         )
-    for i, arm in enumerate(arms):
-        some = points[arm]
-        if not some:
-            continue
-        line = "L".join(f"{x(p.x):.1f} {y(p.mean):.1f}" for p in some)
-        upper = [f"{x(p.x):.1f} {y(p.high):.1f}" for p in some]
-        lower = [f"{x(p.x):.1f} {y(p.low):.1f}" for p in reversed(some)]
-        dots = "".join(_dot(x(p.x), y(p.mean), f"{arm}: {p.mean:.3f} at {p.x:.3f}") for p in some)
-        parts.append(
-            f"<g class='c{i % _COLOURS}'><path class='band' d='M{'L'.join(upper + lower)}Z'/>"
-            f"<path class='line' stroke-dasharray='{_dash(i)}' d='M{line}'/>{dots}</g>"
-        )
+    parts += [_line(i, arm, points[arm], scale) for i, arm in enumerate(arms) if points[arm]]
     label = f"{METRICS[metric].label} over the fraction of tokens kept; the table has the numbers"
     return (
         f"<svg class='chart' viewBox='0 0 {_WIDTH} {_HEIGHT}' role='img' aria-label='{label}'>"
         f"{''.join(parts)}</svg>"
+    )
+
+
+class _Scale(NamedTuple):
+    """From fractions of tokens and values of a metric to places in the picture."""
+
+    right: float
+    bottom: float
+    top: float
+
+    def x(self, value: float) -> float:
+        return _LEFT + value / self.right * (_WIDTH - _LEFT - _RIGHT)
+
+    def y(self, value: float) -> float:
+        share = (self.top - value) / (self.top - self.bottom)
+        return _TOP + share * (_HEIGHT - _TOP - _BOTTOM)
+
+
+def _line(i: int, arm: str, points: Sequence[_Point], scale: _Scale) -> str:
+    """The line of the ``i``-th arm with its band and its points."""
+    x, y = scale.x, scale.y
+    line = "L".join(f"{x(p.x):.1f} {y(p.mean):.1f}" for p in points)
+    upper = [f"{x(p.x):.1f} {y(p.high):.1f}" for p in points]
+    lower = [f"{x(p.x):.1f} {y(p.low):.1f}" for p in reversed(points)]
+    dots = "".join(_dot(x(p.x), y(p.mean), f"{arm}: {p.mean:.3f} at {p.x:.3f}") for p in points)
+    return (
+        f"<g class='c{i % _COLOURS}'><path class='band' d='M{'L'.join(upper + lower)}Z'/>"
+        f"<path class='line' stroke-dasharray='{_dash(i)}' d='M{line}'/>{dots}</g>"
     )
 
 

@@ -88,7 +88,7 @@ def answer_kept(answers: Iterable[str], output: str) -> bool:
 def exact_match(answer: str, expected: Iterable[str]) -> float:
     """1.0 if the answer, normalised as for SQuAD, equals one of the expected ones, else 0.0."""
     normalised = normalise_answer(answer)
-    return float(any(normalised == normalise_answer(one) for one in expected))
+    return float(any(normalised == normalise_answer(reference) for reference in expected))
 
 
 def f1(answer: str, expected: Iterable[str]) -> float:
@@ -96,7 +96,7 @@ def f1(answer: str, expected: Iterable[str]) -> float:
 
     Where either has no words left after normalisation, 1.0 if both have none.
     """
-    return max((_f1(answer, one) for one in expected), default=0.0)
+    return max((_f1(answer, reference) for reference in expected), default=0.0)
 
 
 def _f1(answer: str, expected: str) -> float:

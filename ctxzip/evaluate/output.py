@@ -89,9 +89,9 @@ def compared(run: Run) -> str:
         return ""
     lines = [f"{METRICS[run.metric].label} over {run.against}, with 95% intervals:"]
     lines += [
-        f"  {one.arm} at {one.ratio:g}: {one.mean:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
-        f" ({one.questions} questions)"
-        for one in run.differences
+        f"  {item.arm} at {item.ratio:g}: {item.mean:+.3f} [{item.low:+.3f}, {item.high:+.3f}]"
+        f" ({item.questions} questions)"
+        for item in run.differences
     ]
     return "\n".join(lines)
 
@@ -114,9 +114,9 @@ def sentence(run: Run) -> str:
         )
     else:
         lines.append(f"No ratio that was tried keeps {goal}.")
-    for one in run.advice:
-        ratio = "none" if one.ratio is None else f"ratio {one.ratio:g}"
-        lines.append(f"  {one.arm}: {ratio}; {one.reason}.")
+    for item in run.advice:
+        ratio = "none" if item.ratio is None else f"ratio {item.ratio:g}"
+        lines.append(f"  {item.arm}: {ratio}; {item.reason}.")
     return "\n".join(lines)
 
 
@@ -129,9 +129,9 @@ def to_json(run: Run) -> str:
             "metric": run.metric,
             "quality": run.quality,
             "best": None if (chosen := best(run.advice)) is None else _advice(chosen),
-            "compressors": [_advice(one) for one in run.advice],
+            "compressors": [_advice(item) for item in run.advice],
         },
-        "differences": [asdict(one) for one in run.differences],
+        "differences": [asdict(item) for item in run.differences],
         "against": run.against,
         "rows": [
             {
@@ -151,14 +151,14 @@ def to_json(run: Run) -> str:
     return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
-def _advice(one: Advice) -> dict[str, object]:
+def _advice(advice: Advice) -> dict[str, object]:
     return {
-        "compressor": one.arm,
-        "ratio": one.ratio,
-        "tokens_kept": _known(one.tokens_kept),
-        "kept": _known(one.kept),
-        "at_least": _known(one.bound),
-        "reason": one.reason,
+        "compressor": advice.arm,
+        "ratio": advice.ratio,
+        "tokens_kept": _known(advice.tokens_kept),
+        "kept": _known(advice.kept),
+        "at_least": _known(advice.bound),
+        "reason": advice.reason,
     }
 
 

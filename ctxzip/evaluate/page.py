@@ -118,9 +118,9 @@ def _worst(run: Run, arm: str) -> str:
     for ratio in (r for r in ratios if r <= start):
         losses, known = _losses(run, arm, ratio, full)
         count = f"{len(losses)} of {known} questions lost something"
-        more = f"; the worst {WORST}" if len(losses) > WORST else ""
+        limit = f"; the worst {WORST}" if len(losses) > WORST else ""
         shown_cases = "".join(_case(run, case, full[case.record]) for case in losses[:WORST])
-        parts.append(f"<h3>{_text(arm)} at {ratio:g}</h3><p>{count}{more}.</p>{shown_cases}")
+        parts.append(f"<h3>{_text(arm)} at {ratio:g}</h3><p>{count}{limit}.</p>{shown_cases}")
         if losses:
             break
     return "".join(parts)
@@ -136,7 +136,7 @@ def _losses(run: Run, arm: str, ratio: float, full: Mapping[int, Case]) -> tuple
         loss = full[case.record].values.get(run.metric, math.nan) - case.values[run.metric]
         if loss > 0:
             losses.append((-loss, case.record, case))
-    return [case for _, _, case in sorted(losses, key=lambda one: one[:2])], known
+    return [case for _, _, case in sorted(losses, key=lambda loss: loss[:2])], known
 
 
 def _case(run: Run, case: Case, full: Case) -> str:
@@ -200,10 +200,10 @@ def _setup(run: Run) -> str:
     )
     skipped: Sequence[str] = run.skipped[:_REASONS]
     lines = "".join(f"<li>{_text(line)}</li>" for line in skipped)
-    more = (
+    details = (
         f"<p>{len(run.skipped)} malformed lines were skipped:</p><ul>{lines}</ul>" if lines else ""
     )
-    return f"<dl class='pair'>{pairs}</dl>{more}"
+    return f"<dl class='pair'>{pairs}</dl>{details}"
 
 
 def _plain(value: object) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -214,25 +215,16 @@ def read_all(
         for text, name in zip(prompts, names, strict=True)
         if name in known
     }
-    todo = [i for i, text in enumerate(prompts) if text not in replies]
-    failed: dict[str, str] = {}
-    fresh: dict[str, object] = {}
+    todo = {text: name for text, name in zip(prompts, names, strict=True) if text not in replies}
     progress("reader", len(replies), len(prompts))
-    try:
-        for i, found in reader.read([prompts[i] for i in todo]):
-            text = prompts[todo[i]]
+    failed: dict[str, str] = {}
+    with closing(_answers(reader, todo, store)) as answers:
+        for text, found in answers:
             if isinstance(found, Exception):
                 failed[text] = str(found)
             else:
                 replies[text] = found
-                tokens = [found.prompt_tokens, found.completion_tokens]
-                fresh[names[todo[i]]] = [found.text, *tokens]
-            if len(fresh) >= _SAVED_AT_ONCE:
-                store.put(fresh)
-                fresh = {}
             progress("reader", len(replies) + len(failed), len(prompts))
-    finally:  # an interrupted run keeps what it has paid for
-        store.put(fresh)
     for case in cases:
         text = asked.get(id(case), "")
         if text in replies:
@@ -241,6 +233,25 @@ def read_all(
             case.failed = failed[text]
     _judge(records, cases)
     return {asked[id(case)]: replies[asked[id(case)]] for case in cases if case.answer is not None}
+
+
+def _answers(
+    reader: Reader, todo: dict[str, str], store: Store
+) -> Generator[tuple[str, Reply | Exception], None, None]:
+    """What the reader says to prompts, as it comes; answers are stored under their names."""
+    prompts = list(todo)
+    fresh: dict[str, object] = {}
+    try:
+        for i, found in reader.read(prompts):
+            if isinstance(found, Reply):
+                tokens = [found.prompt_tokens, found.completion_tokens]
+                fresh[todo[prompts[i]]] = [found.text, *tokens]
+            if len(fresh) >= _SAVED_AT_ONCE:
+                store.put(fresh)
+                fresh = {}
+            yield prompts[i], found
+    finally:  # an interrupted run keeps what it has paid for
+        store.put(fresh)
 
 
 def filled(prompt: str, record: Record, case: Case) -> str:

@@ -202,7 +202,7 @@ def _list_of(cell: str) -> str | list[str]:
             found = parse(cell)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             continue
-        if isinstance(found, list) and all(isinstance(one, str) for one in found):
+        if isinstance(found, list) and all(isinstance(item, str) for item in found):
             return found
     return cell
 
@@ -271,8 +271,8 @@ def _locate(
     wanted: Iterable[object], documents: list[Document], evidence: list[list[Span]]
 ) -> None:
     """Add the spans at which evidence given as text stands."""
-    for one in wanted:
-        text = _string(one, "evidence").strip()
+    for evidence_text in wanted:
+        text = _string(evidence_text, "evidence").strip()
         for document, spans in zip(documents, evidence, strict=True):
             at = document.text.find(text) if text else -1
             if at >= 0:

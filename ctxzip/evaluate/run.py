@@ -75,7 +75,7 @@ def _check(arguments: argparse.Namespace) -> None:
     """Raise for what would only be noticed when all is done."""
     if not 0 < arguments.quality <= 1:
         raise InputError(f"--quality {arguments.quality:g} is not a share in (0, 1].")
-    usable = [name for name, one in advice.METRICS.items() if one.quality]
+    usable = [name for name, metric in advice.METRICS.items() if metric.quality]
     if arguments.metric is not None and arguments.metric not in usable:
         raise InputError(
             f"--metric {arguments.metric} is unknown.", hint=f"Use one of {', '.join(usable)}."
@@ -152,8 +152,8 @@ def _records(arguments: argparse.Namespace) -> tuple[list[Record], list[str]]:
     skipped: list[str] = []
     records = [r for path in arguments.data for r in load_records(path, skipped=skipped)]
     if skipped and not arguments.skip_bad:
-        more = f" So are {len(skipped) - 1} further lines." if len(skipped) > 1 else ""
-        raise InputError(f"{skipped[0]}{more}", hint="--skip-bad leaves malformed lines out.")
+        others = f" So are {len(skipped) - 1} further lines." if len(skipped) > 1 else ""
+        raise InputError(f"{skipped[0]}{others}", hint="--skip-bad leaves malformed lines out.")
     for line in skipped[:5]:
         say(f"ctxzip: skipped {line}")
     if len(skipped) > 5:

@@ -60,9 +60,9 @@ def intervals(
         drawn = np.where(number > 0, total / number, np.nan)
         mean = filled.sum(axis=0) / known.sum(axis=0)
     low, high = np.full(values.shape[1], np.nan), np.full(values.shape[1], np.nan)
-    some = known.any(axis=0)
-    if some.any():
-        low[some], high[some] = np.nanquantile(drawn[:, some], [0.025, 0.975], axis=0)
+    present = known.any(axis=0)
+    if present.any():
+        low[present], high[present] = np.nanquantile(drawn[:, present], [0.025, 0.975], axis=0)
     return mean, low, high
 
 

@@ -47,7 +47,7 @@ def files(name: str) -> list[list[object]]:
     """Names, sizes and times of the files of a model on this machine; nothing for a hub name."""
     path = Path(name)
     members = sorted(path.iterdir()) if path.is_dir() else [path] if path.is_file() else []
-    stats = [(one.name, one.stat()) for one in members if one.is_file()]
+    stats = [(member.name, member.stat()) for member in members if member.is_file()]
     return [[member, stat.st_size, stat.st_mtime_ns] for member, stat in stats]
 
 
@@ -78,10 +78,10 @@ class Store:
         found: dict[str, Any] = {}
         try:
             for at in range(0, len(wanted), _ASKED_AT_ONCE):
-                some = wanted[at : at + _ASKED_AT_ONCE]
-                marks = ",".join("?" * len(some))
+                batch = wanted[at : at + _ASKED_AT_ONCE]
+                marks = ",".join("?" * len(batch))
                 query = f"SELECT key, value FROM results WHERE key IN ({marks})"  # noqa: S608
-                found.update(self._connection.execute(query, some))
+                found.update(self._connection.execute(query, batch))
         except sqlite3.Error as error:
             raise self._broken(error) from error
         return {name: json.loads(value) for name, value in found.items()}

@@ -122,8 +122,9 @@ def write(
             if path.name not in current and path.name != MANIFEST:
                 path.unlink(missing_ok=True)
     except OSError as error:
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
         raise InputError(
-            f"The index {str(folder)!r} cannot be written: {error.strerror or error}."
+            f"The index {str(folder)!r} cannot be written: {cause.strerror or cause}."
         ) from error
     return hashlib.sha256(text).hexdigest()
 

@@ -24,7 +24,7 @@ from ctxzip.errors import InputError, ModelError
 from ctxzip.index.entries import Entries, key_of
 from ctxzip.index.folder import Header, check_target, read, write
 from ctxzip.index.vectors import Vectors, check_storage, rows_of
-from ctxzip.kit.arrays import Float32Array
+from ctxzip.kit.arrays import Float32Array, split_like
 from ctxzip.score.embedders import Embedder
 from ctxzip.segment.prepare import document_of, passage_of
 from ctxzip.text.units import Passage
@@ -184,7 +184,7 @@ class SentenceIndex:
             try:
                 given = (document_of(item, i) for i, item in enumerate(documents))
                 for batch in _batches(given, self.language):
-                    keyed = [(key_of(one, self.titles), one) for one in batch]
+                    keyed = [(key_of(passage, self.titles), passage) for passage in batch]
                     fresh = {key: p for key, p in keyed if not self._entries.has(key)}
                     sentences += self._embed(fresh, notes)
                     self._link(keyed, seen)
@@ -194,7 +194,9 @@ class SentenceIndex:
                 if only:
                     with self._lock:
                         every = self._entries.ids()
-                        self._entries.unlink([one for one in every if one not in seen])
+                        self._entries.unlink(
+                            [identifier for identifier in every if identifier not in seen]
+                        )
             finally:
                 removed = self._sweep()
         return Change(read, embedded, removed, sentences, tuple(notes))
@@ -295,15 +297,8 @@ class SentenceIndex:
             notes.append(
                 f"{missing} of {len(passages)} passages are not in the index and were encoded"
             )
-        found: list[Float32Array | None] = []
-        at = 0
-        for place in places:
-            if place is None or vectors is None:
-                found.append(None)
-            else:
-                found.append(vectors[at : at + place[1]])
-                at += place[1]
-        return found, notes
+        parts = iter([] if vectors is None else split_like(vectors, [range(n) for _, n in known]))
+        return [None if place is None else next(parts, None) for place in places], notes
 
     def compressor(self, options: Options | None = None) -> Compressor:
         """``recomp-extractive`` with this index; settings of its own take ``Recomp(index=...)``."""

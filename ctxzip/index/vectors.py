@@ -179,7 +179,7 @@ class Vectors:
             index = result._faiss.read_index(str(path))
         except RuntimeError as error:
             raise ModelError(f"{path} cannot be read by faiss: {error}.") from error
-        made, wanted = (_shape(result._faiss, one) for one in (index, result._index))
+        made, wanted = (_shape(result._faiss, stored) for stored in (index, result._index))
         if made != wanted:
             raise ModelError(f"{path} holds {made}, not {wanted} as its manifest says.")
         result._index, result._count = index, int(index.ntotal)

@@ -5,13 +5,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 from ctxzip.errors import BudgetError
 from ctxzip.types import Budget, Compression, Document, Options, Request
 
-__all__ = ["DEFAULT_RATIO", "BatchCompressor"]
+__all__ = ["DEFAULT_RATIO", "BatchCompressor", "Configured"]
 
 DEFAULT_RATIO = 0.5  # where a request names no budget at all
+
+
+@runtime_checkable
+class Configured(Protocol):
+    """A compressor with options of its own; the caller's may have none."""
+
+    options: Options
 
 
 class BatchCompressor(ABC):

@@ -65,12 +65,10 @@ def output_error(path: Path, error: OSError) -> OutputError:
     """What is raised where a file cannot be written."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     hint = "Make room" if full else "Make it writable, or choose another folder"
-    found = OutputError(
+    return OutputError(
         f"{path} cannot be written: {error.strerror or error}.",
         hint=f"{hint}, and run the same command again.",
     )
-    found.errno, found.strerror = error.errno, error.strerror
-    return found
 
 
 def sha256(path: Path) -> str:

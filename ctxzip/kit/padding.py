@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ctxzip.kit.arrays import IntArray
 
-__all__ = ["batches", "longest_first", "padded", "shortest_first"]
+__all__ = ["batches", "longest_first", "packs", "padded", "shortest_first"]
 
 _Number = TypeVar("_Number", bound=np.generic)
 
@@ -63,10 +63,27 @@ def longest_first(lengths: Sequence[int], most: int, alike: float = 0.0) -> Iter
     left = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     while left:
         longest = lengths[left[0]]
-        some = left[: max(1, most // longest)]
-        batch = [i for i in some if lengths[i] >= alike * longest]
+        candidates = left[: max(1, most // longest)]
+        batch = [i for i in candidates if lengths[i] >= alike * longest]
         left = left[len(batch) :]
         yield batch
+
+
+def packs(lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Indices in as few packs of at most ``most`` tokens as first fit finds, longest first.
+
+    An input that is longer is a pack of its own.
+    """
+    found: list[list[int]] = []
+    room: list[int] = []
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        k = next((k for k, left in enumerate(room) if left >= lengths[i]), len(found))
+        if k == len(found):
+            found.append([])
+            room.append(most)
+        found[k].append(i)
+        room[k] -= lengths[i]
+    return found
 
 
 def padded(

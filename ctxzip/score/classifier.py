@@ -186,18 +186,23 @@ class ClassifierScorer:
         result = []
         at = 0
         for request in requests:
-            some = read[at : at + len(request.passages)]
-            at += len(some)
+            own = read[at : at + len(request.passages)]
+            at += len(own)
             means = tuple(
-                one.over(p.units.start, p.units.end)
-                for one, p in zip(some, request.passages, strict=True)
+                probabilities.over(p.units.start, p.units.end)
+                for probabilities, p in zip(own, request.passages, strict=True)
             )
-            documents = np.array([one.keep.mean() if len(one.keep) else 0.0 for one in some])
+            documents = np.array(
+                [
+                    probabilities.keep.mean() if len(probabilities.keep) else 0.0
+                    for probabilities in own
+                ]
+            )
             result.append(
                 UnitScores(
                     units=means,
                     passages=documents,
-                    state=tuple(some),
+                    state=tuple(own),
                     notes=notes,
                     eligible=self._eligible(documents, request),
                 )
@@ -249,8 +254,8 @@ class ClassifierScorer:
         if not isinstance(read, tuple):
             raise TypeError("scores are not of this scorer")
         return [
-            self._words(passage.text, one, some)
-            for passage, one, some in zip(request.passages, read, words, strict=True)
+            self._words(passage.text, probabilities, own)
+            for passage, probabilities, own in zip(request.passages, read, words, strict=True)
         ]
 
     def _words(self, text: str, read: Probabilities, words: Words) -> FloatArray:

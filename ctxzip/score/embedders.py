@@ -77,7 +77,7 @@ class SentenceEmbedder:
     ) -> tuple[list[Float32Array], list[str]]:
         """See :class:`Embedder`."""
         texts = [_titled(passage, titles) for passage in passages]
-        every = dict.fromkeys(text for some in texts for text in some)
+        every = dict.fromkeys(text for sentences in texts for text in sentences)
         found = {text: cache[text] for text in every if text in cache} if cache is not None else {}
         missing = [text for text in every if text not in found]
         vectors, notes = self._embed(missing, self._pooling.document_prompt)
@@ -86,15 +86,17 @@ class SentenceEmbedder:
             cache.update(fresh)
         found |= fresh
         empty = np.zeros((0, 0), np.float32)
-        return [np.stack([found[t] for t in some]) if some else empty for some in texts], notes
+        return [
+            np.stack([found[t] for t in sentences]) if sentences else empty for sentences in texts
+        ], notes
 
     def _embed(self, texts: Sequence[str], prompt: str) -> tuple[list[Float32Array], list[str]]:
         found: list[Float32Array] = []
         notes: list[str] = []
         cut = 0
         for at in range(0, len(texts), _AT_ONCE):
-            some = [prompt + text for text in texts[at : at + _AT_ONCE]]
-            inputs, shortened = _inputs(self._encoder, some)
+            batch = [prompt + text for text in texts[at : at + _AT_ONCE]]
+            inputs, shortened = _inputs(self._encoder, batch)
             encoded = self._encoder.forward(inputs)
             notes += [note for note in encoded.notes if note not in notes]
             cut += shortened
@@ -155,7 +157,7 @@ class SituatedEmbedder:
         if not titles:
             passages = [replace(p, document=replace(p.document, title=None)) for p in passages]
         cut = [windows(passage, self._tokenize) for passage in passages]
-        place = [(p, w) for p, some in enumerate(cut) for w in range(len(some))]
+        place = [(p, w) for p, own in enumerate(cut) for w in range(len(own))]
         total = [np.zeros((len(p.units), self._hidden), np.float32) for p in passages]
         for i, states in self._encoder.states([cut[p][w].ids for p, w in place]):
             p, w = place[i]

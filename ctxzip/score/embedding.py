@@ -194,11 +194,16 @@ class EmbeddingScorer:
         asked, notes = self.embedder.queries([str(request.query) for request in requests])
         parts, told = [], []
         for request in requests:
-            known, more = self._known(request.passages)
+            known, added = self._known(request.passages)
             parts.append(known)
-            told.append(more)
-        place = [(r, p) for r, some in enumerate(parts) for p, v in enumerate(some) if v is None]
-        read, more = self.embedder.passages(
+            told.append(added)
+        place = [
+            (r, p)
+            for r, known_vectors in enumerate(parts)
+            for p, v in enumerate(known_vectors)
+            if v is None
+        ]
+        read, added = self.embedder.passages(
             [requests[r].passages[p] for r, p in place],
             titles=self._settings.titles,
             cache=self._settings.cache,
@@ -206,8 +211,12 @@ class EmbeddingScorer:
         for (r, p), vectors in zip(place, read, strict=True):
             parts[r][p] = vectors
         return [
-            self._scores(request, query, [v for v in some if v is not None], (*notes, *said, *more))
-            for request, query, some, said in zip(requests, asked, parts, told, strict=True)
+            self._scores(
+                request, query, [v for v in known_vectors if v is not None], (*notes, *said, *added)
+            )
+            for request, query, known_vectors, said in zip(
+                requests, asked, parts, told, strict=True
+            )
         ]
 
     def _known(self, passages: Sequence[Passage]) -> tuple[list[Float32Array | None], list[str]]:
@@ -218,8 +227,8 @@ class EmbeddingScorer:
             return found, []
         left = [p for p, vectors in enumerate(found) if vectors is None]
         vectors, notes = index.find([passages[p] for p in left])
-        for p, some in zip(left, vectors, strict=True):
-            found[p] = some
+        for p, rows in zip(left, vectors, strict=True):
+            found[p] = rows
         return found, notes
 
     def _scores(

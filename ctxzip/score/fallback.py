@@ -29,6 +29,6 @@ class LexicalWords:
         low, size = (float(every.min()), float(np.ptp(every))) if len(every) else (0.0, 0.0)
         found = self._lexical.words(request, lexical, words)
         return [
-            value + 2.0 * (units[some.unit] - low) / max(size, 1e-9) if len(some) else value
-            for value, units, some in zip(found, scores.units, words, strict=True)
+            value + 2.0 * (units[own.unit] - low) / max(size, 1e-9) if len(own) else value
+            for value, units, own in zip(found, scores.units, words, strict=True)
         ]

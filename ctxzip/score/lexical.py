@@ -290,9 +290,9 @@ class LexicalScorer:
         rarity = np.where(index.function, 0.0, 0.4 + 0.6 * rarity)
         rarity[asked] += 0.5
         result = []
-        for passage, some, unit_scores in zip(request.passages, words, scores.units, strict=True):
-            value = self._words(passage, some, index, rarity)
-            relevance = (unit_scores[some.unit] - low) / max(high - low, 1e-9)
+        for passage, own, unit_scores in zip(request.passages, words, scores.units, strict=True):
+            value = self._words(passage, own, index, rarity)
+            relevance = (unit_scores[own.unit] - low) / max(high - low, 1e-9)
             result.append(value + relevance)
         return result
 

@@ -134,10 +134,10 @@ class LikelihoodScorer:
                     notes.append(
                         f"a sentence of document {i} is too long for the model and was cut"
                     )
-                found, more = self._yes(prompts, part.context, sentences)
+                found, added = self._yes(prompts, part.context, sentences)
                 scores[i][part.units.start : part.units.stop] = found
-                notes += more
-        best = np.array([float(one.max()) if len(one) else 0.0 for one in scores])
+                notes += added
+        best = np.array([float(values.max()) if len(values) else 0.0 for values in scores])
         return UnitScores(units=tuple(scores), passages=best, notes=tuple(dict.fromkeys(notes)))
 
     def _yes(
@@ -147,7 +147,7 @@ class LikelihoodScorer:
         ids = prompts.ids(context, sentences)
         shared = _shared(ids)
         logits, notes = self.model.continuations(
-            ids[0][:shared], [one[shared:] for one in ids], prompts.answers
+            ids[0][:shared], [row[shared:] for row in ids], prompts.answers
         )
         gap = logits[:, 1].astype(np.float64) - logits[:, 0]
         return 1 / (1 + np.exp(np.clip(gap, -500, 500))), notes

@@ -21,9 +21,9 @@ from ctxzip.api.lanes import LaneBusyError
 from ctxzip.api.messages import plan
 from ctxzip.errors import BudgetError, CtxzipError, InputError
 from ctxzip.serve import page, schema
-from ctxzip.serve.desk import BusyError, Desk
-from ctxzip.serve.gate import GONE, Gate
+from ctxzip.serve.admission import Admission, BusyError
 from ctxzip.serve.metrics import Metrics
+from ctxzip.serve.middleware import GONE, Middleware
 from ctxzip.serve.settings import Settings
 
 __all__ = ["create_app"]
@@ -54,7 +54,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(settings: Settings | None = None) -> Gate:
+def create_app(settings: Settings | None = None) -> Middleware:
     """The service as an ASGI application, for any ASGI server.
 
     Args:
@@ -66,13 +66,13 @@ def create_app(settings: Settings | None = None) -> Gate:
     """
     settings = settings if settings is not None else Settings()
     metrics = Metrics()
-    desk = Desk(settings, metrics)
+    admission = Admission(settings, metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await asyncio.to_thread(desk.warmup)
+        await asyncio.to_thread(admission.warmup)
         yield
-        await asyncio.to_thread(desk.close)
+        await asyncio.to_thread(admission.close)
 
     app = FastAPI(
         title="ctxzip",
@@ -82,11 +82,11 @@ def create_app(settings: Settings | None = None) -> Gate:
         redoc_url=None,
         lifespan=lifespan,
     )
-    _compress_routes(app, desk)
-    _other_routes(app, desk, settings, metrics)
+    _compress_routes(app, admission)
+    _other_routes(app, admission, settings, metrics)
     for kind in (Exception, CtxzipError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _failed)
-    return Gate(app, settings, metrics)
+    return Middleware(app, settings, metrics)
 
 
 class _Json(JSONResponse):
@@ -99,7 +99,7 @@ class _Json(JSONResponse):
             return json.dumps(content, separators=(",", ":")).encode()
 
 
-def _compress_routes(app: FastAPI, desk: Desk) -> None:
+def _compress_routes(app: FastAPI, admission: Admission) -> None:
     @app.post("/v1/compress", responses={**_RESPONSES, 200: {"model": schema.CompressOut}})
     async def compress(body: schema.CompressIn, request: Request) -> Response:
         """Shorten documents that share a budget; half of the tokens stay where none is given."""
@@ -107,7 +107,7 @@ def _compress_routes(app: FastAPI, desk: Desk) -> None:
         budget = budget_of(body.ratio, body.target_tokens, body.threshold, options)
         sent = body.texts()
         asked = request_of(sent, body.query, budget)
-        with desk.admit(body.compressor, options) as guard:
+        with admission.admit(body.compressor, options) as guard:
             (outcome,) = await _unless_gone(request, guard.arun([asked]))
         found = schema.result_out(outcome.compression, sent, outcome.fallback, body.units)
         return _Json(found)
@@ -116,7 +116,7 @@ def _compress_routes(app: FastAPI, desk: Desk) -> None:
     async def messages(body: schema.MessagesIn, request: Request) -> Response:
         """Shorten a conversation; system messages, the question and tool calls stay untouched."""
         options = body.options.options()
-        with desk.admit(body.compressor, options) as guard:
+        with admission.admit(body.compressor, options) as guard:
             planned = await asyncio.to_thread(
                 plan,
                 body.messages,
@@ -130,16 +130,16 @@ def _compress_routes(app: FastAPI, desk: Desk) -> None:
         return _Json(schema.messages_out(done))
 
 
-def _other_routes(app: FastAPI, desk: Desk, settings: Settings, metrics: Metrics) -> None:
+def _other_routes(app: FastAPI, admission: Admission, settings: Settings, metrics: Metrics) -> None:
     @app.get("/healthz", responses={200: {"model": schema.HealthOut}, 503: {}})
     async def healthz() -> Response:
         """Whether the service can work; 503 once a compressor hangs for good."""
-        status = "stuck" if desk.stuck else "ok"
+        status = "stuck" if admission.stuck else "ok"
         health = schema.HealthOut(
             status=status,
             version=ctxzip.__version__,
             compressors=list(settings.compressors),
-            in_flight=desk.in_flight,
+            in_flight=admission.in_flight,
         )
         return JSONResponse(health.model_dump(), 200 if status == "ok" else 503)
 

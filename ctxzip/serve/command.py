@@ -124,8 +124,8 @@ def _play(arguments: argparse.Namespace) -> int:
 def _run(settings: Settings, listening: socket.socket) -> int:
     import uvicorn
 
+    from ctxzip.serve.admission import warm
     from ctxzip.serve.app import create_app
-    from ctxzip.serve.desk import warm
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -99,8 +99,10 @@ class CompressIn(_In):
         """The documents, in order."""
         given = [self.documents] if isinstance(self.documents, str) else self.documents
         return [
-            Document(one) if isinstance(one, str) else Document(one.text, one.id, one.title)
-            for one in given
+            Document(document)
+            if isinstance(document, str)
+            else Document(document.text, document.id, document.title)
+            for document in given
         ]
 
 
@@ -199,16 +201,16 @@ def result_out(
     """A compression as :class:`CompressOut` describes it."""
     place = {id(document): i for i, document in enumerate(sent)}
     documents = []
-    for one in result.documents:
+    for document in result.documents:
         row: dict[str, Any] = {
-            "index": place.get(id(one.source), 0),
-            "id": one.source.id,
-            "text": one.text,
-            "kept": None if one.kept is None else [list(span) for span in one.kept],
-            "score": one.score,
+            "index": place.get(id(document.source), 0),
+            "id": document.source.id,
+            "text": document.text,
+            "kept": None if document.kept is None else [list(span) for span in document.kept],
+            "score": document.score,
         }
         if units:
-            row["units"] = [_unit(u.span, u.score, u.kept, u.protected) for u in one.units]
+            row["units"] = [_unit(u.span, u.score, u.kept, u.protected) for u in document.units]
         documents.append(row)
     return {
         "text": result.text,

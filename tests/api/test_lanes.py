@@ -11,6 +11,7 @@ import pytest
 
 from ctxzip import Budget, Compression, Document, InputError, Options, Request, load
 from ctxzip.api.lanes import MOST_THREADS, Lane, LaneBusyError, lane_of
+from ctxzip.kit.batch import BatchCompressor
 
 TEXT = "The pump failed on Monday. It was replaced on 12 March. Nobody was hurt. The sky was blue."
 
@@ -19,7 +20,7 @@ def request(text: str = TEXT, query: str | None = "When was it replaced?") -> Re
     return Request((Document(text),), query, Budget(ratio=0.5))
 
 
-class Recorder:
+class Recorder(BatchCompressor):
     """The lexical compressor, with a diary of its batches."""
 
     name = "recorder"
@@ -30,21 +31,12 @@ class Recorder:
         self.seconds = seconds
         self.batches: list[int] = []
 
-    def compress(
-        self, documents: Sequence[Document], *, query: str | None = None, budget: Budget
-    ) -> Compression:
-        return self.compress_many([Request(tuple(documents), query, budget)])[0]
-
     def compress_many(self, requests: Sequence[Request]) -> list[Compression]:
         self.batches.append(len(requests))
         if any(r.query == "bad" for r in requests):
             raise ValueError("bad request")
         time.sleep(self.seconds)
         return self.inner.compress_many(requests)
-
-    def warmup(self) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class Hanging(Recorder):

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ctxzip.serve.gate import Gate, Message, Scope
+from ctxzip.serve.middleware import Message, Middleware, Scope
 
 JSON = ("content-type", "application/json")
 
@@ -30,7 +30,7 @@ class Client:
         gone: set to leave before the answer.
     """
 
-    def __init__(self, app: Gate) -> None:
+    def __init__(self, app: Middleware) -> None:
         self.app = app
         self.gone = asyncio.Event()
 
@@ -81,12 +81,12 @@ class Client:
 
 
 async def post(
-    app: Gate, body: object, path: str = "/v1/compress", *more: tuple[str, str]
+    app: Middleware, body: object, path: str = "/v1/compress", *more: tuple[str, str]
 ) -> Answer:
     """Send JSON."""
     return await Client(app).send("POST", path, [json.dumps(body).encode()], [JSON, *more])
 
 
-async def get(app: Gate, path: str, *headers: tuple[str, str]) -> Answer:
+async def get(app: Middleware, path: str, *headers: tuple[str, str]) -> Answer:
     """Ask for a page."""
     return await Client(app).send("GET", path, (b"",), headers)

@@ -13,10 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import ctxzip
 from ctxzip import Budget, Compression, Document, Request
-from ctxzip.serve import desk as desks
+from ctxzip.serve import admission as admissions
 from ctxzip.serve import page
 from ctxzip.serve.app import create_app
-from ctxzip.serve.gate import Gate
+from ctxzip.serve.middleware import Middleware
 from ctxzip.serve.settings import Settings
 from tests.serve.asgi import JSON, Client, get, post
 
@@ -56,12 +56,12 @@ class Slow:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
     compressor = Slow()
-    monkeypatch.setattr(desks, "load", lambda name, options=None: compressor)
+    monkeypatch.setattr(admissions, "load", lambda name, options=None: compressor)
     return compressor
 
 
 @pytest.fixture(scope="module")
-def app() -> Gate:
+def app() -> Middleware:
     return create_app(Settings(compressors=("lexical",), playground=True))
 
 
@@ -73,7 +73,7 @@ async def until(true: Callable[[], bool]) -> None:
     raise AssertionError("It did not happen within ten seconds.")
 
 
-def test_documents_are_compressed_as_the_library_does_it(app: Gate) -> None:
+def test_documents_are_compressed_as_the_library_does_it(app: Middleware) -> None:
     documents = [{"text": TEXT, "id": "a"}, "The valve was not replaced. It is old. It leaks."]
     answer = asyncio.run(post(app, {**ASKED, "documents": documents, "units": True}))
     alone = ctxzip.compress(documents, 0.5, query=QUERY, compressor="lexical")
@@ -93,7 +93,7 @@ def test_documents_are_compressed_as_the_library_does_it(app: Gate) -> None:
         assert units[-1][1] == len(text)
 
 
-def test_a_conversation_keeps_its_structure(app: Gate) -> None:
+def test_a_conversation_keeps_its_structure(app: Middleware) -> None:
     call = {"role": "assistant", "content": None, "tool_calls": [{"id": "x", "odd": "\ud800"}]}
     messages = [
         {"role": "system", "content": "Be brief."},
@@ -129,13 +129,13 @@ def test_a_conversation_keeps_its_structure(app: Gate) -> None:
         ([], "body"),
     ],
 )
-def test_what_cannot_be_used_is_422_and_says_why(app: Gate, body: object, says: str) -> None:
+def test_what_cannot_be_used_is_422_and_says_why(app: Middleware, body: object, says: str) -> None:
     answer = asyncio.run(post(app, body))
     assert answer.status == 422
     assert says in json.dumps(answer.json()["error"])
 
 
-def test_a_budget_that_protection_breaks_says_what_is_needed(app: Gate) -> None:
+def test_a_budget_that_protection_breaks_says_what_is_needed(app: Middleware) -> None:
     body = {**ASKED, "ratio": None, "target_tokens": 1, "options": {"protect": ["12 March"]}}
     answer = asyncio.run(post(app, body))
     assert answer.status == 422
@@ -144,7 +144,7 @@ def test_a_budget_that_protection_breaks_says_what_is_needed(app: Gate) -> None:
     assert error["needed"] > error["ceiling"] == 1
 
 
-def test_what_is_no_json_is_422_and_what_does_not_claim_to_be_is_415(app: Gate) -> None:
+def test_what_is_no_json_is_422_and_what_does_not_claim_to_be_is_415(app: Middleware) -> None:
     send = Client(app).send
     broken = asyncio.run(send("POST", "/v1/compress", [b'{"documents": ["a'], [JSON]))
     assert broken.status == 422
@@ -308,7 +308,7 @@ def test_metrics_count_requests_and_tokens() -> None:
     assert "ctxzip_in_flight 0.0" in text
 
 
-def test_the_openapi_document_describes_what_is_there(app: Gate) -> None:
+def test_the_openapi_document_describes_what_is_there(app: Middleware) -> None:
     document = asyncio.run(get(app, "/openapi.json")).json()
     assert set(document["paths"]) == {
         "/v1/compress",
@@ -326,7 +326,7 @@ def test_the_openapi_document_describes_what_is_there(app: Gate) -> None:
     assert asyncio.run(post(app, example)).status == 200
 
 
-def test_the_playground_needs_nothing_from_elsewhere(app: Gate) -> None:
+def test_the_playground_needs_nothing_from_elsewhere(app: Middleware) -> None:
     answer = asyncio.run(get(app, "/"))
     assert answer.status == 200
     html = answer.body.decode()

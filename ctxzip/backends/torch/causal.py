@@ -99,10 +99,10 @@ class CausalModel:
             ids = torch.from_numpy(prefix).to(device)[None]
             cache = self.cached(self.call(ids, use_cache=True, keep=[len(prefix) - 1]))
             self.count_tokens(len(prefix))
-            for batch in longest_first([len(one) for one in suffixes], most):
+            for batch in longest_first([len(suffix) for suffix in suffixes], most):
 
-                def run(some: list[int]) -> list[Float32Array]:
-                    return self._batch(cache, len(prefix), [suffixes[i] for i in some], wanted)
+                def run(members: list[int]) -> list[Float32Array]:
+                    return self._batch(cache, len(prefix), [suffixes[i] for i in members], wanted)
 
                 for i, row in zip(batch, halving(run, batch, notes), strict=True):
                     result[i] = row
@@ -241,9 +241,9 @@ class Seq2SeqModel:
         device = self.model.device
         most = _CPU_TOKENS * 4 if device.type == "cpu" else _GPU_TOKENS
 
-        def run(some: list[int]) -> list[str]:
+        def run(members: list[int]) -> list[str]:
             inputs = self.tokenizer(
-                [prompts[i] for i in some],
+                [prompts[i] for i in members],
                 truncation=True,
                 max_length=source_tokens,
                 padding=True,
@@ -253,7 +253,7 @@ class Seq2SeqModel:
                 found = self.model.generate(
                     input_ids=inputs["input_ids"].to(device),
                     attention_mask=inputs["attention_mask"].to(device),
-                    max_new_tokens=new_tokens[some[0]],
+                    max_new_tokens=new_tokens[members[0]],
                     num_beams=beams,
                     do_sample=False,
                 )

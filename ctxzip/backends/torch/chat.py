@@ -87,7 +87,7 @@ class ChatModel:
             batch = [fitting[k] for k in members]
             with self._lock:
                 found = halving(
-                    lambda some: self._generate([encoded[i] for i in some], max_tokens), batch, []
+                    lambda part: self._generate([encoded[i] for i in part], max_tokens), batch, []
                 )
             yield from zip(batch, found, strict=True)
 

@@ -18,10 +18,10 @@ import numpy as np
 from ctxzip.backends.torch.causal import CausalModel
 from ctxzip.backends.torch.loading import halving
 from ctxzip.backends.torch.readings import TorchReadings
-from ctxzip.backends.torch.states import PIECE, Memory, Row, State, Tail, state_of
-from ctxzip.kit.arrays import FloatArray, IntArray
+from ctxzip.backends.torch.states import PIECE, Memory, Row, State, Suffix, state_of
+from ctxzip.kit.arrays import BoolArray, FloatArray, IntArray
 from ctxzip.kit.extras import require
-from ctxzip.kit.padding import longest_first, padded
+from ctxzip.kit.padding import longest_first, packs, padded
 
 __all__ = ["TorchLikelihood"]
 
@@ -30,7 +30,7 @@ _ALIKE = 0.8
 _PACKED = 512
 
 
-class _Wish(NamedTuple):
+class _Target(NamedTuple):
     """A likelihood that is asked for: of token ``id`` behind the first ``at`` tokens of a row."""
 
     at: int
@@ -105,12 +105,13 @@ class TorchLikelihood:
         texts = self._ids(upto)
         starts = [0, *(len(ids) for ids in self._ids(lead[1:]))]
         master = texts[-1][: self.model.window]
-        wishes: list[_Wish] = []
-        tails: list[Tail] = []
+        targets: list[_Target] = []
+        suffixes: list[Suffix] = []
         apart: dict[int, Row] = {}
-        plan: list[list[tuple[str, int]]] = []
+        # Where each likelihood comes from: a suffix, or the pass over the text (-1), and its index.
+        plan: list[list[tuple[int, int]]] = []
         for i, (ids, start) in enumerate(zip(texts, starts, strict=True)):
-            asked: list[tuple[str, int]] = []
+            asked: list[tuple[int, int]] = []
             plan.append(asked)
             if not lines[i]:
                 continue
@@ -120,20 +121,19 @@ class TorchLikelihood:
                 apart[i] = Row(ids[over:], max(1, start - over), over)
                 continue
             if len(ids) > common + 1:
-                tails.append(Tail(np.arange(len(master)) < common, common, ids[common:], 1))
+                suffixes.append(Suffix(np.arange(len(master)) < common, common, ids[common:], 1))
             for at in range(max(1, start), len(ids)):
                 if at <= common:
-                    asked.append(("pass", len(wishes)))
-                    wishes.append(_Wish(at, int(ids[at])))
+                    asked.append((-1, len(targets)))
+                    targets.append(_Target(at, int(ids[at])))
                 else:
-                    asked.append((f"tail{len(tails) - 1}", at - common - 1))
-        values, behind = self._pass(master, wishes, tails)
+                    asked.append((len(suffixes) - 1, at - common - 1))
+        values, behind = self._pass(master, targets, suffixes)
         alone = dict(zip(apart, self.read_rows(list(apart.values()), []), strict=True))
         result = []
         for i, (line, asked) in enumerate(zip(lines, plan, strict=True)):
-            found = [
-                values[k] if where == "pass" else behind[int(where[4:])][k] for where, k in asked
-            ] or list(alone.get(i, ()))
+            found = [values[k] if n < 0 else behind[n][k] for n, k in asked]
+            found = found or list(alone.get(i, ()))
             mean = float(np.mean(found)) if found else math.inf
             result.append(0.0 if not line else mean / math.log(2))
         return result
@@ -154,12 +154,12 @@ class TorchLikelihood:
         lengths = [len(rows[i].ids) for i in asked]
         # Where a token can be told what to look at, rows stand behind one another: no padding.
         full = self.model.full
-        together = _packs(lengths) if full else longest_first(lengths, _BATCH, _ALIKE)
-        for batch in ([asked[k] for k in some] for some in together):
+        together = packs(lengths, _PACKED) if full else longest_first(lengths, _BATCH, _ALIKE)
+        for batch in ([asked[k] for k in members] for members in together):
 
-            def run(some: list[int]) -> list[FloatArray]:
-                read = self._pack if full and len(some) > 1 else self._batch
-                return read({i: rows[i] for i in some}, memory)
+            def run(members: list[int]) -> list[FloatArray]:
+                read = self._pack if full and len(members) > 1 else self._batch
+                return read({i: rows[i] for i in members}, memory)
 
             for i, found in zip(batch, halving(run, batch, notes), strict=True):
                 result[i] = found
@@ -168,8 +168,8 @@ class TorchLikelihood:
     def _pack(self, rows: dict[int, Row], memory: Memory | None) -> list[FloatArray]:
         """Rows behind one another in one sequence, each of which sees only itself."""
         nothing = np.zeros(0, bool)
-        parts = [Tail(nothing, 0, row.ids, row.start) for row in rows.values()]
-        found, output = self.tails(None, 0, parts, states=memory is not None)
+        parts = [Suffix(nothing, 0, row.ids, row.start) for row in rows.values()]
+        found, output = self.read_suffixes(None, 0, parts, states=memory is not None)
         if memory is not None:
             _offer(memory, rows, found, output.hidden_states[-1][0], self.model.cached(output))
         return found
@@ -189,9 +189,9 @@ class TorchLikelihood:
         with torch.inference_mode():
             for low, high in self._pieces(length):
                 keep = [at for at in wanted if low <= at < high]
-                more = high < length or memory is not None
+                keep_cache = high < length or memory is not None
                 logits, output = self._forward(
-                    ids[:, low:high], keep, low, cache, more, states=memory is not None
+                    ids[:, low:high], keep, low, cache, keep_cache, states=memory is not None
                 )
                 cache = self.model.cached(output)
                 if memory is not None:
@@ -201,8 +201,8 @@ class TorchLikelihood:
                 for place, at in enumerate(keep):
                     for i, row in enumerate(rows.values()):
                         if row.start <= at + 1 < len(row.ids):
-                            one = logits[i, place]
-                            loss = one.logsumexp(-1) - one[row.ids[at + 1]]
+                            distribution = logits[i, place]
+                            loss = distribution.logsumexp(-1) - distribution[row.ids[at + 1]]
                             found[i][at + 1 - row.start] = float(loss)
         if memory is not None:
             _offer(memory, rows, found, torch.cat(hidden, 1)[0], cache)
@@ -227,7 +227,7 @@ class TorchLikelihood:
         with torch.inference_mode():
             for low in range(0, len(ids), PIECE):
                 part = ids[None, low : low + PIECE]
-                _, output = self._forward(part, [], low, cache, more=True, states=True)
+                _, output = self._forward(part, [], low, cache, keep_cache=True, states=True)
                 cache = self.model.cached(output)
                 hidden.append(output.hidden_states[-1][0])
             return State(torch.cat(hidden), cache)
@@ -247,7 +247,14 @@ class TorchLikelihood:
         return np.array([start for start, _ in found["offset_mapping"]], np.int64)
 
     def _forward(
-        self, ids: Any, keep: list[int], low: int, cache: Any, more: bool, *, states: bool = False
+        self,
+        ids: Any,
+        keep: list[int],
+        low: int,
+        cache: Any,
+        keep_cache: bool,
+        *,
+        states: bool = False,
     ) -> tuple[Any, Any]:
         """Logits at some positions, float32, (rows, len(keep), vocabulary), and the output."""
         torch = require("torch")
@@ -256,75 +263,68 @@ class TorchLikelihood:
         arguments: dict[str, Any] = {"output_hidden_states": True} if states else {}
         local = [at - low for at in keep] or [0]
         output = model.call(
-            given, keep=local, cache=cache, use_cache=more or cache is not None, **arguments
+            given, keep=local, cache=cache, use_cache=keep_cache or cache is not None, **arguments
         )
         model.count_tokens(given.numel())
         logits = output.logits if model.sparse else output.logits[:, local]
         return logits.float(), output
 
     def _pass(
-        self, master: IntArray, wishes: list[_Wish], tails: list[Tail]
+        self, master: IntArray, targets: list[_Target], suffixes: list[Suffix]
     ) -> tuple[list[float], list[FloatArray]]:
         """One pass over a text, and one more over all that differs from it.
 
         Args:
             master: token ids of the text.
-            wishes: likelihoods in the text itself.
-            tails: what is read behind beginnings of the text.
+            targets: likelihoods in the text itself.
+            suffixes: what is read behind beginnings of the text.
 
         Returns:
-            The wished likelihoods, and for each tail those of its tokens but the first.
+            The likelihoods asked for, and for each suffix those of its tokens but the first.
         """
         torch = require("torch")
-        values = [0.0] * len(wishes)
+        values = [0.0] * len(targets)
         by_place: dict[int, list[int]] = {}
-        for k, wish in enumerate(wishes):
-            by_place.setdefault(wish.at - 1, []).append(k)
+        for k, target in enumerate(targets):
+            by_place.setdefault(target.at - 1, []).append(k)
         cache: Any = None
         with torch.inference_mode():
             for low, high in self._pieces(len(master)):
                 keep = [at for at in range(low, high) if at in by_place]
-                more = high < len(master) or bool(tails)
-                logits, output = self._forward(master[None, low:high], keep, low, cache, more)
+                keep_cache = high < len(master) or bool(suffixes)
+                logits, output = self._forward(master[None, low:high], keep, low, cache, keep_cache)
                 cache = self.model.cached(output)
                 for at, row in zip(keep, logits[0], strict=False):
                     total = float(row.logsumexp(-1))
                     for k in by_place[at]:
-                        values[k] = total - float(row[wishes[k].id])
-            behind = self.tails(cache, len(master), tails)[0] if tails else []
+                        values[k] = total - float(row[targets[k].id])
+            behind = self.read_suffixes(cache, len(master), suffixes)[0] if suffixes else []
         return values, behind
 
-    def tails(
-        self, cache: Any, length: int, tails: Sequence[Tail], *, states: bool = False
+    def read_suffixes(
+        self, cache: Any, length: int, suffixes: Sequence[Suffix], *, states: bool = False
     ) -> tuple[list[FloatArray], Any]:
-        """Tails behind the cache of a text, all in one forward: each sees its part, and itself.
+        """Suffixes behind the cache of a text, all in one forward: each sees its part, and itself.
 
         Args:
             cache: of the text, changed here; None for no text.
             length: tokens of the text.
-            tails: what is read.
+            suffixes: what is read.
             states: the output has states and a cache.
 
         Returns:
-            Negative log-likelihoods of the tokens of each tail from ``asked`` on, and the model's
+            Negative log-likelihoods of the tokens of each suffix from ``asked`` on, and the model's
             output.
         """
         torch = require("torch")
         model = self.model
         device, dtype = model.model.device, model.model.dtype
-        sizes = [len(tail.ids) - 1 for tail in tails]  # the last token predicts nothing
+        sizes = [len(suffix.ids) - 1 for suffix in suffixes]  # the last token predicts nothing
         total = sum(sizes)
-        ids = np.concatenate([tail.ids[:-1] for tail in tails])[None]
-        places = zip(tails, sizes, strict=True)
-        positions = np.concatenate([np.arange(tail.at, tail.at + n) for tail, n in places])
-        seen = np.zeros((total, length + total), bool)
-        keep: list[int] = []
-        at = 0
-        for tail, size in zip(tails, sizes, strict=True):
-            seen[at : at + size, :length] = tail.seen
-            seen[at : at + size, length + at : length + at + size] = np.tri(size, dtype=bool)
-            keep += range(at + tail.asked - 1, at + size)
-            at += size
+        ids = np.concatenate([suffix.ids[:-1] for suffix in suffixes])[None]
+        places = zip(suffixes, sizes, strict=True)
+        positions = np.concatenate([np.arange(suffix.at, suffix.at + n) for suffix, n in places])
+        seen, keep = _visible(suffixes, sizes, length)
         mask = torch.zeros((1, 1, total, length + total), dtype=dtype, device=device)
         mask.masked_fill_(torch.from_numpy(~seen).to(device), torch.finfo(dtype).min)
         arguments: dict[str, Any] = {"output_hidden_states": True} if states else {}
@@ -342,12 +342,37 @@ class TorchLikelihood:
             logits = (output.logits[0] if model.sparse else output.logits[0, keep]).float()
             if states:
                 self._learn_head(output.hidden_states[-1][0, keep[0]], logits[0])
-            asked = np.concatenate([tail.ids[tail.asked :] for tail in tails])
+            asked = np.concatenate([suffix.ids[suffix.asked :] for suffix in suffixes])
             labels = torch.from_numpy(asked).to(logits.device)
             losses = logits.logsumexp(-1) - logits.gather(1, labels[:, None])[:, 0]
         values = np.asarray(losses.cpu().numpy(), np.float64)
-        ends = np.cumsum([len(tail.ids) - tail.asked for tail in tails])
+        ends = np.cumsum([len(suffix.ids) - suffix.asked for suffix in suffixes])
         return np.split(values, ends[:-1]), output
+
+
+def _visible(
+    suffixes: Sequence[Suffix], sizes: Sequence[int], length: int
+) -> tuple[BoolArray, list[int]]:
+    """What each token of suffixes behind one another sees, and where logits are wanted.
+
+    Args:
+        suffixes: what is read.
+        sizes: tokens of each.
+        length: tokens of the text before them.
+
+    Returns:
+        bool, shape (tokens, length + tokens), and places among the tokens.
+    """
+    total = sum(sizes)
+    seen = np.zeros((total, length + total), bool)
+    keep: list[int] = []
+    at = 0
+    for suffix, size in zip(suffixes, sizes, strict=True):
+        seen[at : at + size, :length] = suffix.seen
+        seen[at : at + size, length + at : length + at + size] = np.tri(size, dtype=bool)
+        keep += range(at + suffix.asked - 1, at + size)
+        at += size
+    return seen, keep
 
 
 def _offer(
@@ -359,20 +384,6 @@ def _offer(
         make = partial(state_of, hidden, cache, slice(low, low + row.start))
         memory.offer(number, float(values.mean()), row.start, make)
         low += len(row.ids) - 1
-
-
-def _packs(lengths: Sequence[int]) -> list[list[int]]:
-    """Rows, the longest first, in as few packs as first fit finds; a long row is one of its own."""
-    packs: list[list[int]] = []
-    room: list[int] = []
-    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        k = next((k for k, left in enumerate(room) if left >= lengths[i]), len(packs))
-        if k == len(packs):
-            packs.append([])
-            room.append(_PACKED)
-        packs[k].append(i)
-        room[k] -= lengths[i]
-    return packs
 
 
 def _common(first: IntArray, second: IntArray) -> int:

@@ -204,7 +204,7 @@ def load_model(name: str, placement: Placement, auto: str, *architecture: str) -
     folder, source = gguf_source(name)
     config = _loaded(folder, placement, transformers.AutoConfig.from_pretrained, **source)
     declared = list(getattr(config, "architectures", None) or [])
-    known = any(part in one for part in architecture for one in declared)
+    known = any(part in kind for part in architecture for kind in declared)
     if any(architecture) and not source and not known:
         raise ModelError(
             f"The checkpoint {name!r} is a {', '.join(declared) or 'model of no declared kind'};"
@@ -305,15 +305,15 @@ class TorchEncoder:
         notes: list[str] = []
         on_cpu = self.model.device.type == "cpu"
         most, multiple = (_CPU_TOKENS, 16) if on_cpu else (_GPU_TOKENS, 64)
-        for batch, length in batches([len(one) for one in inputs], most, multiple):
+        for batch, length in batches([len(ids) for ids in inputs], most, multiple):
             size = min(length, self.frame.window)
 
-            def run(some: list[int], size: int = size) -> list[Float32Array]:
-                return self._run([inputs[i] for i in some], size)
+            def run(members: list[int], size: int = size) -> list[Float32Array]:
+                return self._run([inputs[i] for i in members], size)
 
             for i, found in zip(batch, halving(run, batch, notes), strict=True):
                 states[i] = found
-        return Encoded([one for one in states if one is not None], tuple(notes))
+        return Encoded([found for found in states if found is not None], tuple(notes))
 
     def _run(self, rows: list[IntArray], length: int) -> list[Float32Array]:
         torch = require("torch")

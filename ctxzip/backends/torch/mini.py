@@ -93,7 +93,7 @@ class _Session:
         with torch.inference_mode():
             output = self._module(*given)
         outputs = output if isinstance(output, tuple) else (output,)
-        return [one.float().cpu().numpy() for one in outputs]
+        return [tensor.float().cpu().numpy() for tensor in outputs]
 
 
 def weights_of(path: Path) -> dict[str, Tensor]:

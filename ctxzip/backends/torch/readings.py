@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ctxzip.backends.torch.causal import CausalModel
-from ctxzip.backends.torch.states import LIMIT, PIECE, Memory, Row, State, Tail
+from ctxzip.backends.torch.states import LIMIT, PIECE, Memory, Row, State, Suffix
 from ctxzip.kit.arrays import FloatArray, IntArray
 from ctxzip.kit.extras import require
 
@@ -36,8 +36,8 @@ class Reader(Protocol):
     ) -> list[FloatArray]: ...
     def offsets(self, text: str) -> IntArray: ...
     def losses(self, hidden: Any, following: IntArray) -> FloatArray: ...
-    def tails(
-        self, cache: Any, length: int, tails: Sequence[Tail], *, states: bool = False
+    def read_suffixes(
+        self, cache: Any, length: int, suffixes: Sequence[Suffix], *, states: bool = False
     ) -> tuple[list[FloatArray], Any]: ...
     def state(self, ids: IntArray) -> State: ...
 
@@ -97,26 +97,27 @@ class TorchReadings:
         """
         text, row = self._contexts[context] or "", self._rows[context]
         if self._memory is None:
-            given = ["".join(text[a:b] for a, b in some) for some in parts]
-            rows = self._likelihood.rows(self._query, [one or None for one in given], [])
+            given = ["".join(text[a:b] for a, b in spans) for spans in parts]
+            rows = self._likelihood.rows(self._query, [part or None for part in given], [])
             return self._likelihood.read_rows(rows, [])
         starts = self._likelihood.offsets(f"{text}\n\n{self._query}")[row.left_out :]
         # Read again: what parts context and question, at least the token before the question.
         own = min(int(np.searchsorted(starts, len(text))), row.start - 1)
         state = self._state(context)
         ids = np.concatenate([row.ids[own : row.start], self._asked(context)])
-        tails = []
-        for some in parts:
+        suffixes = []
+        for spans in parts:
             seen = np.zeros(row.start, bool)
             seen[0] = True  # models rest their attention on the first token
-            for low, high in some:
+            for low, high in spans:
                 seen[:own] |= (starts[:own] >= low) & (starts[:own] < high)
             at = int(np.flatnonzero(seen)[-1]) + 1
-            tails.append(Tail(seen, at, ids, row.start - own))
+            suffixes.append(Suffix(seen, at, ids, row.start - own))
         size = max(1, _TAILS // len(ids))
         found: list[FloatArray] = []
-        for at in range(0, len(tails), size):
-            found += self._likelihood.tails(state.fork(), row.start, tails[at : at + size])[0]
+        for at in range(0, len(suffixes), size):
+            batch = suffixes[at : at + size]
+            found += self._likelihood.read_suffixes(state.fork(), row.start, batch)[0]
         return found
 
     def _asked(self, context: int) -> IntArray:

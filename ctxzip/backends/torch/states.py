@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ctxzip.kit.arrays import BoolArray, IntArray
 from ctxzip.kit.extras import require
 
-__all__ = ["LIMIT", "PIECE", "Memory", "Row", "State", "Tail", "state_of"]
+__all__ = ["LIMIT", "PIECE", "Memory", "Row", "State", "Suffix", "state_of"]
 LIMIT = 256 * 2**20
 PIECE = 512  # tokens whose distributions over the vocabulary are held at a time
 
@@ -22,7 +22,7 @@ class Row(NamedTuple):
     left_out: int
 
 
-class Tail(NamedTuple):
+class Suffix(NamedTuple):
     """Tokens that are read against the cache of a text.
 
     Attributes:
@@ -79,7 +79,7 @@ class Memory:
         if number in self._kept:  # from a batch that was run again in halves
             self._left += self._kept.pop(number)[1]
         size = tokens * self._token_bytes
-        worse = sorted((i for i, one in self._kept.items() if one[0] > surprise),
+        worse = sorted((i for i, kept in self._kept.items() if kept[0] > surprise),
                        key=lambda i: -self._kept[i][0])  # fmt: skip
         if size > self._left + sum(self._kept[i][1] for i in worse):
             return

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ctxzip.kit.extras import require
 
@@ -66,54 +67,68 @@ def quantise(path: Path, block: int | None = None) -> None:
     of activations.
     """
     onnx = require("onnx", "export")
-    helper, numpy_helper = onnx.helper, onnx.numpy_helper
     model = onnx.load(str(path))
     graph = model.graph
     rows = {node.input[0] for node in graph.node if node.op_type == "Gather"}
-    before: list[Any] = []
-    kept: list[Any] = []
+    before: list[Any] = []  # nodes that expand matrices
+    kept: list[Any] = []  # tensors
     looked_up: set[str] = set()
     for tensor in graph.initializer:
-        values = numpy_helper.to_array(tensor)
+        values = onnx.numpy_helper.to_array(tensor)
         if values.dtype != np.float32 or values.ndim != 2 or values.size < _SMALLEST:
             kept.append(tensor)
             continue
-        name, axis = tensor.name, 1 if tensor.name in rows else 0
-        shape = values.shape
-        blocked = block is not None and name not in rows and shape[0] % block == 0
-        if blocked:
-            values = values.reshape(-1, block, shape[1])
-            axis = 1
-        scale = np.maximum(np.abs(values).max(axis=axis, keepdims=True), 1e-8) / 127.0
-        small = np.clip(np.rint(values / scale), -127, 127).astype(np.int8)
-        kept.append(numpy_helper.from_array(small, f"{name}.int8"))
-        kept.append(numpy_helper.from_array(scale.astype(np.float32), f"{name}.scale"))
+        name = tensor.name
         if name in rows:
             looked_up.add(name)
+            kept += _stored(onnx, name, values, 1)
+        elif block is not None and values.shape[0] % block == 0:
+            kept += _stored(onnx, name, values.reshape(-1, block, values.shape[1]), 1)
+            shape = np.array(values.shape, np.int64)
+            kept.append(onnx.numpy_helper.from_array(shape, f"{name}.shape"))
+            before += _expansion(onnx, name, f"{name}.blocks")
+            inputs = [f"{name}.blocks", f"{name}.shape"]
+            before.append(onnx.helper.make_node("Reshape", inputs, [name]))
         else:
-            wide = f"{name}.blocks" if blocked else name
-            before.append(_cast(helper, f"{name}.int8", f"{name}.wide"))
-            before.append(helper.make_node("Mul", [f"{name}.wide", f"{name}.scale"], [wide]))
-            if blocked:
-                kept.append(numpy_helper.from_array(np.array(shape, np.int64), f"{name}.shape"))
-                before.append(helper.make_node("Reshape", [wide, f"{name}.shape"], [name]))
+            kept += _stored(onnx, name, values, 0)
+            before += _expansion(onnx, name, name)
     nodes: list[Any] = []
     for node in graph.node:
-        if node.op_type != "Gather" or node.input[0] not in looked_up:
-            nodes.append(node)
-            continue
-        name, at, out = node.input[0], node.input[1], node.output[0]
-        nodes += [
-            helper.make_node("Gather", [f"{name}.int8", at], [f"{out}.int8"], axis=0),
-            _cast(helper, f"{out}.int8", f"{out}.wide"),
-            helper.make_node("Gather", [f"{name}.scale", at], [f"{out}.scale"], axis=0),
-            helper.make_node("Mul", [f"{out}.wide", f"{out}.scale"], [out]),
-        ]
+        looks_up = node.op_type == "Gather" and node.input[0] in looked_up
+        nodes += _look_up(onnx, node) if looks_up else [node]
     del graph.node[:], graph.initializer[:]
     graph.node.extend(before + nodes)
     graph.initializer.extend(kept)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
+
+
+def _stored(onnx: Any, name: str, values: npt.NDArray[Any], axis: int) -> list[Any]:
+    """A matrix as int8, and its scales over an axis."""
+    scale = np.maximum(np.abs(values).max(axis=axis, keepdims=True), 1e-8) / 127.0
+    small = np.clip(np.rint(values / scale), -127, 127).astype(np.int8)
+    tensor = onnx.numpy_helper.from_array
+    return [tensor(small, f"{name}.int8"), tensor(scale.astype(np.float32), f"{name}.scale")]
+
+
+def _expansion(onnx: Any, name: str, result: str) -> list[Any]:
+    """What expands a matrix that is stored as int8."""
+    return [
+        _cast(onnx.helper, f"{name}.int8", f"{name}.wide"),
+        onnx.helper.make_node("Mul", [f"{name}.wide", f"{name}.scale"], [result]),
+    ]
+
+
+def _look_up(onnx: Any, node: Any) -> list[Any]:
+    """What expands the rows of an embedding that a node looks up."""
+    make = onnx.helper.make_node
+    name, at, out = node.input[0], node.input[1], node.output[0]
+    return [
+        make("Gather", [f"{name}.int8", at], [f"{out}.int8"], axis=0),
+        _cast(onnx.helper, f"{out}.int8", f"{out}.wide"),
+        make("Gather", [f"{name}.scale", at], [f"{out}.scale"], axis=0),
+        make("Mul", [f"{out}.wide", f"{out}.scale"], [out]),
+    ]
 
 
 def _cast(helper: Any, source: str, target: str) -> Any:

@@ -111,8 +111,8 @@ class EndpointReadings:
         prefixes = ["" if context is None else context + "\n\n" for context in contexts]
         self._tokens = likelihood.tokens([prefix + query for prefix in prefixes])
         self.question = [
-            np.array([-t.value for t in some if t.start >= len(prefix) and t.value is not None])
-            for prefix, some in zip(prefixes, self._tokens, strict=True)
+            np.array([-t.value for t in tokens if t.start >= len(prefix) and t.value is not None])
+            for prefix, tokens in zip(prefixes, self._tokens, strict=True)
         ]
 
     def surprisal(self, context: int) -> tuple[IntArray, FloatArray]:
@@ -128,7 +128,7 @@ class EndpointReadings:
     def seeing(self, context: int, parts: Sequence[Sequence[tuple[int, int]]]) -> list[FloatArray]:
         """See :class:`ctxzip.code.score.likelihood.Readings`; an endpoint reads the parts again."""
         text = self._contexts[context]
-        given = ["".join(text[a:b] for a, b in some) for some in parts]
+        given = ["".join(text[a:b] for a, b in spans) for spans in parts]
         return EndpointReadings(self._likelihood, self._query, [g or None for g in given]).question
 
 

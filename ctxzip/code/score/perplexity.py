@@ -194,7 +194,7 @@ class _Inside:
         if len(blocks) < 2:
             return np.ones(len(blocks))  # nothing to choose between
         header = (0, spans[0][0][0])
-        seen = [[header, *some] for some in spans]
+        seen = [[header, *ranges] for ranges in spans]
         left = np.array([perplexity(nll) for nll in self._readings.seeing(place, seen)])
         finite = left[np.isfinite(left)]
         # Only their differences count: what helps least is worth nothing.

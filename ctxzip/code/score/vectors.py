@@ -45,7 +45,7 @@ class Embedded:
             Passage(Document(text), text, Units.of([(0, len(text))])) for text in texts
         )
         found = self._scorer().units([ScoreRequest(passages, query, "en")])[0]
-        meaning = np.array([float(one[0]) for one in found.units])
+        meaning = np.array([float(scores[0]) for scores in found.units])
         # Blocks are too short to say what they mean: their words decide.
         return Ranked(_fused(words.scores, meaning, self._weight), words.inside, found.notes)
 

@@ -59,60 +59,80 @@ def blocks_of(
         line_cost: tokens of each line of the document, accumulated, shape (lines + 1,).
         boundaries: lines of the document after which a block ends, or None.
     """
-    ends = None if boundaries is None else set(boundaries)
-    nodes: list[tuple[int, ...]] = []
-    skip: list[int] = []
-    lines: list[list[tuple[int, int]]] = []
-
-    def opens(child: int) -> bool:
-        if tree.nodes[child].skip == child + 1:
-            return False
-        at = tree.nodes[child]
-        if ends is None:
-            return at.stop - at.first > _OPENED
-        return any(at.first <= line < at.stop - 1 for line in ends)
-
-    def closes(child: int) -> bool:
-        at = tree.nodes[child]
-        if ends is None:
-            return at.end > at.stop
-        return any(line in ends for line in range(at.first, at.end))
-
-    def add(run: list[int]) -> None:
-        if run:
-            nodes.append(tuple(i for child in run for i in range(child, tree.nodes[child].skip)))
-            lines.append([(tree.nodes[run[0]].first, tree.nodes[run[-1]].end)])
-            skip.append(len(nodes))
-
-    def walk(children: list[int]) -> None:
-        run: list[int] = []
-        for child in children:
-            apart = bool(run) and tree.nodes[child].group != tree.nodes[run[-1]].group
-            if opens(child):
-                add(run)
-                run = []
-                place = len(nodes)
-                nodes.append((child,))
-                lines.append(tree.own(child))
-                skip.append(0)
-                walk(tree.children(child))
-                skip[place] = len(nodes)
-                continue
-            if apart:
-                add(run)
-                run = []
-            run.append(child)
-            if closes(child):
-                add(run)
-                run = []
-        add(run)
-
-    walk(tree.children(node))
-    texts = tuple("".join(tree.slice(a, b) for a, b in some) for some in lines)
-    cost = tuple(max(1, sum(line_cost[b] - line_cost[a] for a, b in some)) for some in lines)
+    cutter = _Cutter(tree, None if boundaries is None else frozenset(boundaries))
+    cutter.cut(tree.children(node))
+    lines = cutter.lines
+    texts = tuple("".join(tree.slice(a, b) for a, b in ranges) for ranges in lines)
+    cost = tuple(max(1, sum(line_cost[b] - line_cost[a] for a, b in ranges)) for ranges in lines)
     returns = tuple(any(_RETURNS.match(line) for line in text.splitlines()) for text in texts)
     places = tuple(map(tuple, lines))
-    return Blocks(tuple(nodes), tuple(skip), places, texts, cost, returns)
+    return Blocks(tuple(cutter.nodes), tuple(cutter.skip), places, texts, cost, returns)
+
+
+class _Cutter:
+    """Cuts statements into blocks, each before what it holds.
+
+    Args:
+        tree: the document.
+        ends: lines after which a block ends, or None to go by the structure.
+    """
+
+    def __init__(self, tree: CodeTree, ends: frozenset[int] | None) -> None:
+        self._tree = tree
+        self._ends = ends
+        self.nodes: list[tuple[int, ...]] = []
+        self.skip: list[int] = []
+        self.lines: list[list[tuple[int, int]]] = []
+
+    def cut(self, children: list[int]) -> None:
+        """The blocks of some siblings."""
+        run: list[int] = []
+        for child in children:
+            if self._opens(child):
+                self._add(run)
+                run = []
+                self._open(child)
+                continue
+            nodes = self._tree.nodes
+            if run and nodes[child].group != nodes[run[-1]].group:
+                self._add(run)
+                run = []
+            run.append(child)
+            if self._closes(child):
+                self._add(run)
+                run = []
+        self._add(run)
+
+    def _opens(self, child: int) -> bool:
+        """Whether a statement is a block by itself, and so is what it holds."""
+        at = self._tree.nodes[child]
+        if at.skip == child + 1:
+            return False
+        if self._ends is None:
+            return at.stop - at.first > _OPENED
+        return any(at.first <= line < at.stop - 1 for line in self._ends)
+
+    def _closes(self, child: int) -> bool:
+        """Whether a block ends behind a statement."""
+        at = self._tree.nodes[child]
+        if self._ends is None:
+            return at.end > at.stop
+        return any(line in self._ends for line in range(at.first, at.end))
+
+    def _open(self, child: int) -> None:
+        place = len(self.nodes)
+        self.nodes.append((child,))
+        self.lines.append(self._tree.own(child))
+        self.skip.append(0)
+        self.cut(self._tree.children(child))
+        self.skip[place] = len(self.nodes)
+
+    def _add(self, run: list[int]) -> None:
+        if run:
+            nodes = self._tree.nodes
+            self.nodes.append(tuple(i for c in run for i in range(c, nodes[c].skip)))
+            self.lines.append([(nodes[run[0]].first, nodes[run[-1]].end)])
+            self.skip.append(len(self.nodes))
 
 
 def choose_blocks(

@@ -55,18 +55,34 @@ def knapsack(
             leave = _paid(behind, price, 0.0)
             choose[left_out][i] = take > leave
             best[left_out][i] = np.maximum(take, leave)
-    i, room, left_out = 0, size - 1, 0
-    if best[0][0][room] <= _WORST / 2:
-        return taken
-    while i < n:
+    if best[0][0][size - 1] > _WORST / 2:
+        taken[_traced(choose, cost, skip, follows, marker)] = True
+    return taken
+
+
+def _traced(
+    choose: BoolArray, cost: Sequence[int], skip: Sequence[int], follows: list[bool], marker: int
+) -> list[int]:
+    """The blocks that were chosen, from the first on.
+
+    Args:
+        choose: whether each is taken, by whether the one before was left out, and by capacity.
+        cost: see :func:`knapsack`.
+        skip: see there.
+        follows: see :func:`_follows`.
+        marker: see :func:`knapsack`.
+    """
+    found: list[int] = []
+    i, room, left_out = 0, choose.shape[2] - 1, 0
+    while i < len(skip):
         if choose[left_out][i][room]:
-            taken[i] = True
+            found.append(i)
             room -= cost[i]
             i, left_out = i + 1, 0
         else:
             room -= 0 if left_out else marker
             i, left_out = skip[i], int(follows[i])
-    return taken
+    return found
 
 
 def _paid(best: FloatArray, price: int, value: float) -> FloatArray:

@@ -188,7 +188,9 @@ class Planner:
             lines = None if ends is None else [first + line for line in ends]
             blocks = blocks_of(source.tree, node, source.line_cost, lines)
             places = source.tree.starts - source.tree.starts[first]
-            spans = [[(int(places[a]), int(places[b])) for a, b in some] for some in blocks.lines]
+            spans = [
+                [(int(places[a]), int(places[b])) for a, b in ranges] for ranges in blocks.lines
+            ]
             self._fine[i] = blocks, self.inside.blocks(i, blocks.text, spans)
         return self._fine[i]
 
@@ -280,10 +282,10 @@ class _Draft:
     def complete(self, i: int) -> None:
         """The rest of a function that is partly in, if there is room."""
         item = self._planner.items[i]
-        more = item.cost - self._taken.get(i, 0)
-        if i in self._partial and more <= self.left:
+        missing = item.cost - self._taken.get(i, 0)
+        if i in self._partial and missing <= self.left:
             self._partial.discard(i)
-            self.left -= max(0, more)
+            self.left -= max(0, missing)
             self.plans[item.document].keep(item.nodes[0], whole=True)
 
     def take_statement(self, i: int, node: int) -> None:

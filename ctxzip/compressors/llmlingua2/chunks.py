@@ -155,22 +155,8 @@ class Reference:
         tokenizer.encode_special_tokens = False
         known = tokenizer.get_added_tokens_decoder().values()
         self._special = {token.content for token in known if token.special}
-        names = [f"[NEW{i}]" for i in range(MOST_FORCED)]
         self._tokenizer: tokenizers.Tokenizer = tokenizer
-        tokenizer.add_special_tokens(names)
-        self._map = {
-            token: names[i]
-            for i, token in enumerate(settings.force_tokens)
-            if len(self._tokens(token)[0]) != 1
-        }
-        if self._map:
-            if extend is None:
-                raise ModelError(
-                    f"The forced tokens {sorted(self._map)} are several tokens of the checkpoint;"
-                    " compat=True then needs its PyTorch weights.",
-                    hint='Use backend="torch", or forced tokens of one token each.',
-                )
-            extend(MOST_FORCED, SEED)
+        self._map = self._stand_ins(extend)
         parts = json.loads(tokenizer.to_str())
         model = parts["model"]
         self._unknown: int = (
@@ -184,6 +170,25 @@ class Reference:
         self._ends = ends | {self._map[token] for token in ends if token in self._map}
         self._end_ids = {tokenizer.token_to_id(token) for token in self._ends} - {None}
         self._odd = self._read_otherwise(size)
+
+    def _stand_ins(self, extend: Callable[[int, int], None] | None) -> dict[str, str]:
+        """Additional tokens for the forced tokens that are several of the checkpoint's."""
+        names = [f"[NEW{i}]" for i in range(MOST_FORCED)]
+        self._tokenizer.add_special_tokens(names)
+        found = {
+            token: names[i]
+            for i, token in enumerate(self._settings.force_tokens)
+            if len(self._tokens(token)[0]) != 1
+        }
+        if found:
+            if extend is None:
+                raise ModelError(
+                    f"The forced tokens {sorted(found)} are several tokens of the checkpoint;"
+                    " compat=True then needs its PyTorch weights.",
+                    hint='Use backend="torch", or forced tokens of one token each.',
+                )
+            extend(MOST_FORCED, SEED)
+        return found
 
     def _tokens(self, text: str) -> tuple[list[str], list[tuple[int, int]]]:
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
@@ -301,7 +306,7 @@ class Reference:
         self, chunks: Sequence[Chunk], probabilities: Sequence[Float32Array]
     ) -> list[Reading]:
         """Merge the tokens of chunks into words; all chunks in common arrays."""
-        sizes = [len(one) for one in probabilities]
+        sizes = [len(chunk) for chunk in probabilities]
         bounds = _sums(sizes)
         flags, texts, costs = self._pieces.of(
             np.concatenate([c.tokens[:n] for c, n in zip(chunks, sizes, strict=True)])

@@ -82,8 +82,8 @@ def decide(
     result = []
     for texts, request, budget in zip(requests, chunks, budgets, strict=True):
         contexts = [
-            _Context(text, some, [next(readings) for _ in some])
-            for text, some in zip(texts, request, strict=True)
+            _Context(text, parts, [next(readings) for _ in parts])
+            for text, parts in zip(texts, request, strict=True)
         ]
         result.append(_decide(reference, contexts, budget, settings))
     return result
@@ -150,18 +150,20 @@ def _verdict(
         none = np.full(len(words), -1)
         return Verdict(words, np.ones(len(words), bool), np.ones(len(words)), none, none, True)
     labels = [
-        np.zeros(len(one.words), bool) if reduce_rate is None else keep(one, reduce_rate, settings)
-        for one in readings
+        np.zeros(len(reading.words), bool)
+        if reduce_rate is None
+        else keep(reading, reduce_rate, settings)
+        for reading in readings
     ]
-    spelled = [word for one in readings for word in one.words]
+    spelled = [word for reading in readings for word in reading.words]
     if "▁" in "".join(spelled):
         spelled = [word.lstrip("▁") for word in spelled]
     return Verdict(
         words=tuple(spelled),
         labels=_joined(labels, np.bool_),
-        probability=_joined([one.plain for one in readings], np.float64),
-        start=_joined([one.start for one in readings], np.int64),
-        end=_joined([one.end for one in readings], np.int64),
+        probability=_joined([reading.plain for reading in readings], np.float64),
+        start=_joined([reading.start for reading in readings], np.int64),
+        end=_joined([reading.end for reading in readings], np.int64),
     )
 
 
@@ -214,14 +216,13 @@ class ReferenceCompressor(BatchCompressor):
                 )
         prepared = [prepare(request, self.options) for request in requests]
         begun = perf_counter()
-        texts = [[passage.text for passage in one.passages] for one in prepared]
+        texts = [[passage.text for passage in p.passages] for p in prepared]
         verdicts = decide(
-            self.reference, texts, [one.request.budget for one in prepared], self._settings
+            self.reference, texts, [p.request.budget for p in prepared], self._settings
         )
         share = (perf_counter() - begun) / max(1, len(prepared))
         return [
-            self._result(one, verdict, share)
-            for one, verdict in zip(prepared, verdicts, strict=True)
+            self._result(p, verdict, share) for p, verdict in zip(prepared, verdicts, strict=True)
         ]
 
     def _result(self, prepared: Prepared, verdicts: list[Verdict], seconds: float) -> Compression:
@@ -262,7 +263,9 @@ class ReferenceCompressor(BatchCompressor):
         """Per document every word as the reference labels it, with whether it stays."""
         texts = [document.text for document in documents]
         verdicts = decide(self.reference, [texts], [budget], self._settings)[0]
-        return [list(zip(one.words, one.labels.tolist(), strict=True)) for one in verdicts]
+        return [
+            list(zip(verdict.words, verdict.labels.tolist(), strict=True)) for verdict in verdicts
+        ]
 
     def warmup(self) -> None:
         """Load the checkpoint."""

@@ -76,7 +76,7 @@ class RewritingCompressor(BatchCompressor):
                     hint="Give a ratio or target_tokens.",
                 )
         prepared = [prepare(request, self.options) for request in requests]
-        done = [self._untouched(one) for one in prepared]
+        done = [self._untouched(p) for p in prepared]
         todo = [i for i, result in enumerate(done) if result is None]
         begun = perf_counter()
         written: list[str | Exception] = []
@@ -121,11 +121,11 @@ class RewritingCompressor(BatchCompressor):
 
     def _finished(self, prepared: Prepared, text: str, notes: tuple[str, ...]) -> Compression:
         """Keep what is protected, meet the ceiling, check."""
-        text, more = _with_protected(prepared, text)
+        text, added = _with_protected(prepared, text)
         tokens = prepared.counter.count(text)
         if tokens > prepared.tokens_before:
             return identity(prepared, self.name, "the summary is longer than the input")
-        said = [*notes, *more]
+        said = [*notes, *added]
         if not text:
             said.append("the summary is empty: the model found nothing that helps")
         if self._check:

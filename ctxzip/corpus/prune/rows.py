@@ -12,6 +12,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -108,8 +109,7 @@ def prune(
         output: a new folder for the rest, as JSON lines; None only looks (a dry run).
         rules: what goes.
         fields: how the fields of a record are called.
-        listing: where everything dropped is listed as JSON lines; by default
-            ``dropped.jsonl`` in the output folder.
+        listing: where all that is dropped is listed; ``dropped.jsonl`` in the output by default.
         shard_bytes: bytes of records in a shard.
         tokenizer: what counts tokens, by name.
 
@@ -118,8 +118,6 @@ def prune(
         OutputError: the output cannot be written; there is no output folder then.
     """
     fields = fields if fields is not None else Fields()
-    if output is not None and output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise InputError(f"{output} is not empty.", hint="Choose a new folder.")
     found = sources.find(given, include=fields.include, exclude=output)
     splits = sources.splits(found)
 
@@ -128,30 +126,41 @@ def prune(
             for shard in shards.cut(split, fields, 2**20, ""):
                 yield from _records(shard, fields)
 
-    partial: Path | None = None
     try:
-        if output is not None:
-            partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
-            partial.mkdir(parents=True)
-            listing = listing if listing is not None else partial / "dropped.jsonl"
-        with open(listing or os.devnull, "w", encoding="utf-8") as drops:
-            writer = _Writer(partial, shard_bytes, drops, tokens.resolve(tokenizer))
-            result = _through(read, rules, fields, writer)
-        if partial is not None and output is not None:
-            facts = {"version": ctxzip.__version__, "rules": asdict(rules), **asdict(result)}
-            write_whole(partial / "manifest.json", json.dumps(facts, indent=1).encode() + b"\n")
-            if output.exists():
-                output.rmdir()
-            partial.replace(output)
+        with _folder(output) as partial:
+            listing = partial / "dropped.jsonl" if partial and listing is None else listing
+            with open(listing or os.devnull, "w", encoding="utf-8") as drops:
+                writer = _Writer(partial, shard_bytes, drops, tokens.resolve(tokenizer))
+                result = _through(read, rules, fields, writer)
+            if partial is not None:
+                facts = {"version": ctxzip.__version__, "rules": asdict(rules), **asdict(result)}
+                text = json.dumps(facts, indent=1) + "\n"
+                write_whole(partial / "manifest.json", text.encode())
     except OSError as error:
         if isinstance(error, OutputError):
             raise
         where = output if output is not None else listing
         raise OutputError(f"{where} cannot be written: {error.strerror or error}.") from error
-    finally:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
     return result
+
+
+@contextmanager
+def _folder(output: Path | None) -> Iterator[Path | None]:
+    """A folder that becomes the output once all is in it; None for none."""
+    if output is None:
+        yield None
+        return
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise InputError(f"{output} is not empty.", hint="Choose a new folder.")
+    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        if output.exists():
+            output.rmdir()
+        partial.replace(output)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _records(shard: shards.Shard, fields: Fields) -> Iterator[_Record | tuple[Place, str]]:

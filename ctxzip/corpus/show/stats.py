@@ -5,13 +5,14 @@ from __future__ import annotations
 import heapq
 import time
 from array import array
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ctxzip.corpus.prune.similar import Signatures
 from ctxzip.corpus.read import shards, sources
+from ctxzip.corpus.read.formats import Fields
 from ctxzip.corpus.settings import Resources, Settings
 from ctxzip.errors import CtxzipError, InputError, MissingExtraError, ModelError
 from ctxzip.text import tokens
@@ -98,45 +99,24 @@ def measure(
     """
     if sample < 1:
         raise InputError(f"sample={sample} is less than one.")
-    fields = settings.fields
-    found = sources.find(given, include=fields.include)
+    found = sources.find(given, include=settings.fields.include)
     counter = tokens.resolve(settings.tokenizer)
-    signatures, sizes = Signatures(), array("q")
-    failed = characters = 0
-    chosen: list[tuple[int, str]] = []  # a heap of the smallest hashes, negated
-    taken: set[int] = set()
-    for split in sources.splits(found):
-        for shard in shards.cut(split, fields, 2**20, ""):
-            for _, row, _ in shards.rows_of(shard):
-                text = row.get(fields.text) if row is not None else None
-                if not isinstance(text, str) or _torn(text):
-                    failed += 1
-                    continue
-                characters += len(text)
-                signatures.add(text)
-                if exact:
-                    sizes.append(counter.count(text))
-                key = signatures.last
-                if key not in taken and (len(chosen) < sample or -key > chosen[0][0]):
-                    taken.add(key)
-                    heapq.heappush(chosen, (-key, text))
-                    if len(chosen) > sample:
-                        taken.remove(-heapq.heappop(chosen)[0])
-    texts = [text for _, text in sorted(chosen)]
+    read = _read(sources.splits(found), settings.fields, sample, counter if exact else None)
+    texts = read.sample.texts()
     if not texts:
-        raise InputError(f"No record with a text in the field {fields.text!r}.")
+        raise InputError(f"No record with a text in the field {settings.fields.text!r}.")
     counts = [counter.count(text) for text in texts]
-    per_character = sum(counts) / max(1, sum(map(len, texts)))
-    total = sum(sizes) if exact else round(per_character * characters)
+    density = sum(counts) / max(1, sum(map(len, texts)))
+    total = sum(read.sizes) if exact else round(density * read.characters)
+    signatures = read.signatures
     copies = int((signatures.copies() != np.arange(len(signatures))).sum())
+    shown = np.array(read.sizes if exact else counts)
     share = 1 - copies / len(signatures)
-    savings = _savings(texts, settings, ratios, total, share, resources or Resources())
-    shown = np.array(sizes if exact else counts)
     return Stats(
         files=len(found),
         records=len(signatures),
-        failed=failed,
-        characters=characters,
+        failed=read.failed,
+        characters=read.characters,
         tokens=total,
         exact=exact,
         duplicates=copies,
@@ -144,8 +124,82 @@ def measure(
         longest=int(shown.max()),
         median=int(np.median(shown)),
         sample=len(texts),
-        savings=savings,
+        savings=_savings(texts, settings, ratios, total, share, resources or Resources()),
     )
+
+
+@dataclass(slots=True)
+class _Corpus:
+    """What was seen of a corpus.
+
+    Attributes:
+        sample: texts that are compressed.
+        signatures: of every text.
+        sizes: tokens of every text, where they are counted.
+        failed: records without a text.
+        characters: of all texts.
+    """
+
+    sample: _Sample
+    signatures: Signatures = field(default_factory=Signatures)
+    sizes: array[int] = field(default_factory=lambda: array("q"))
+    failed: int = 0
+    characters: int = 0
+
+
+def _read(
+    splits: Sequence[sources.Split],
+    fields: Fields,
+    sample: int,
+    counter: tokens.TokenCounter | None,
+) -> _Corpus:
+    seen = _Corpus(_Sample(sample))
+    for text in _texts(splits, fields):
+        if text is None:
+            seen.failed += 1
+            continue
+        seen.characters += len(text)
+        seen.signatures.add(text)
+        if counter is not None:
+            seen.sizes.append(counter.count(text))
+        seen.sample.offer(seen.signatures.last, text)
+    return seen
+
+
+def _texts(splits: Sequence[sources.Split], fields: Fields) -> Iterator[str | None]:
+    """The text of every record; None where it has none that can be used."""
+    for split in splits:
+        for shard in shards.cut(split, fields, 2**20, ""):
+            for _, row, _ in shards.rows_of(shard):
+                text = row.get(fields.text) if row is not None else None
+                yield text if isinstance(text, str) and not _torn(text) else None
+
+
+class _Sample:
+    """The different texts with the smallest hashes: a draw that does not depend on their order.
+
+    Args:
+        size: how many.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._chosen: list[tuple[int, str]] = []  # a heap of the smallest hashes, negated
+        self._taken: set[int] = set()
+
+    def offer(self, key: int, text: str) -> None:
+        """Draw a text, or not."""
+        full = len(self._chosen) >= self._size
+        if key in self._taken or (full and -key <= self._chosen[0][0]):
+            return
+        self._taken.add(key)
+        heapq.heappush(self._chosen, (-key, text))
+        if len(self._chosen) > self._size:
+            self._taken.remove(-heapq.heappop(self._chosen)[0])
+
+    def texts(self) -> list[str]:
+        """What was drawn, in the order of its hashes."""
+        return [text for _, text in sorted(self._chosen)]
 
 
 def _torn(text: str) -> bool:
@@ -180,8 +234,8 @@ def _savings(
         compressor.warmup()
         begun = time.perf_counter()
         done = _compressed(compressor, [Request((Document(t),), None, asked.budget) for t in texts])
-        before = sum(one.tokens_before for one in done)
-        after = sum(one.tokens_after for one in done)
+        before = sum(result.tokens_before for result in done)
+        after = sum(result.tokens_after for result in done)
         spent = time.perf_counter() - begun
         kept = after / before if before else 1.0
         speed = before / spent if spent else 0.0

@@ -119,5 +119,5 @@ def _sample(sample: Mapping[str, Any]) -> str:
             at = end
         parts.append(f"<del>{escape(text[at:])}</del>" if at < len(text) else "")
         body = "".join(parts)
-    more = " <span class=note>(goes on)</span>" if sample.get("cut") else ""
-    return f"<p class=note>{counts}</p><div class=text>{body}{more}</div>"
+    ending = " <span class=note>(goes on)</span>" if sample.get("cut") else ""
+    return f"<p class=note>{counts}</p><div class=text>{body}{ending}</div>"

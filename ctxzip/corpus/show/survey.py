@@ -56,9 +56,10 @@ def stats(arguments: argparse.Namespace) -> int:
     )
     money = arguments.price is not None
     print("  ratio   kept    tokens saved   time" + ("   money a full read" if money else ""))
-    for one in found.savings:
-        price = f"   {one.tokens / 1e6 * arguments.price:,.2f}" if money else ""
-        print(f"  {one.ratio:<6g} {one.kept:6.1%} {one.tokens:15,}   {clock(one.seconds)}{price}")
+    for saving in found.savings:
+        price = f"   {saving.tokens / 1e6 * arguments.price:,.2f}" if money else ""
+        kept, took = f"{saving.ratio:<6g} {saving.kept:6.1%}", clock(saving.seconds)
+        print(f"  {kept} {saving.tokens:15,}   {took}{price}")
     return 0
 
 

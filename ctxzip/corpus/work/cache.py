@@ -54,11 +54,11 @@ class ChunkCache:
                 return found
             try:
                 for i in range(0, len(keys), _CHUNK):
-                    some = keys[i : i + _CHUNK]
-                    marks = ",".join("?" * len(some))
+                    chunk = keys[i : i + _CHUNK]
+                    marks = ",".join("?" * len(chunk))
                     rows = self._base.execute(
                         f"SELECT key, value FROM chunks WHERE key IN ({marks})",  # noqa: S608
-                        some,
+                        chunk,
                     )
                     found.update(rows.fetchall())
                 if found:

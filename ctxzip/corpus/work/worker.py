@@ -228,7 +228,7 @@ class Worker:
                 return [f"{type(error).__name__}: {error}"]
             half = len(documents) // 2
             return self._compress(documents[:half]) + self._compress(documents[half:])
-        return [_chunk(one) for one in found]
+        return [_chunk(result) for result in found]
 
     def _output(self, row: dict[str, Any], chunk: _Chunk) -> dict[str, Any]:
         """A record with its text replaced and where the new one came from."""

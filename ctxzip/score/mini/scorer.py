@@ -102,7 +102,7 @@ def read_request(
         encoder: the networks.
         asked: token states of the query with its special tokens, float32, shape (Q + 2, H).
     """
-    place = [(p, w) for p, some in enumerate(cut) for w in range(len(some))]
+    place = [(p, w) for p, own in enumerate(cut) for w in range(len(own))]
     inner = features.unit_length(asked[1:-1])
     pools = [
         features.Pool(len(p.units), c, inner) for p, c in zip(request.passages, cut, strict=True)
@@ -160,7 +160,7 @@ class MiniScorer:
         """Read the windows of several requests in common batches; the encoder remembers them."""
         ahead: dict[bool, list[IntArray]] = {True: [], False: []}
         for request, cut in zip(requests, cuts, strict=True):
-            found = [window.ids for some in cut for window in some]
+            found = [window.ids for own in cut for window in own]
             if _asks(request):
                 found.append(question(request.query or "", self._tokenize)[0])
             ahead[_asks(request)] += found
@@ -180,8 +180,8 @@ class MiniScorer:
     def read_ahead(self, asked: Sequence[WordRequest]) -> None:
         """See :class:`ctxzip.score.base.ReadsAhead`."""
         ids = []
-        for one in asked:
-            state, place = _to_read(one.scores, one.words)
+        for request in asked:
+            state, place = _to_read(request.scores, request.words)
             ids += [state.windows[p][w].ids for p, w in place if (p, w) not in state.keep]
         with self._encoder.in_use():
             self._ahead(self._encoder.keep, ids)
@@ -205,12 +205,12 @@ class MiniScorer:
             read[p].append((window, known[p, w][window.body : -1]))
         result = []
         english = request.language in (None, "en")
-        for passage, some, parts, logit in zip(
+        for passage, own, parts, logit in zip(
             request.passages, words, read, state.logits, strict=True
         ):
-            value = _word_logits(some, parts) + _RELEVANCE * logit[some.unit]
+            value = _word_logits(own, parts) + _RELEVANCE * logit[own.unit]
             if english:
-                value[_articles(passage, some)] = _DROPPED
+                value[_articles(passage, own)] = _DROPPED
             result.append(value)
         return result
 
@@ -270,7 +270,7 @@ class MiniScorer:
         if not self._encoder.has("cross"):
             return np.full((n, 3), np.nan)
         first = np.cumsum([0, *(len(r.tokens) for r in readings)])
-        place = [(p, w) for p, some in enumerate(cut) for w in range(len(some))]
+        place = [(p, w) for p, own in enumerate(cut) for w in range(len(own))]
         score = features.base(given)
         best = np.array([score[first[p] + cut[p][w].unit].max() for p, w in place])
         chosen = np.argsort(-best, kind="stable")[:SHORTLIST].tolist()
@@ -293,7 +293,7 @@ class MiniScorer:
 
     def _salience(self, request: ScoreRequest, cut: list[list[Window]]) -> UnitScores:
         """Mean keep probability of the tokens of each unit; repeated units come last."""
-        place = [(p, w) for p, some in enumerate(cut) for w in range(len(some))]
+        place = [(p, w) for p, own in enumerate(cut) for w in range(len(own))]
         total = [np.zeros(len(p.units)) for p in request.passages]
         count = [np.zeros(len(p.units)) for p in request.passages]
         known: dict[tuple[int, int], Float32Array] = {}
@@ -323,11 +323,11 @@ def _to_read(scores: UnitScores, words: Sequence[Words]) -> tuple[_State, list[t
     state = scores.state
     if not isinstance(state, _State):
         raise TypeError("These scores are not of this scorer.")
-    wanted = [np.unique(some.unit[~some.whole]) for some in words]
+    wanted = [np.unique(own.unit[~own.whole]) for own in words]
     return state, [
         (p, w)
-        for p, some in enumerate(state.windows)
-        for w, window in enumerate(some)
+        for p, own in enumerate(state.windows)
+        for w, window in enumerate(own)
         if len(wanted[p]) and np.isin(window.unit, wanted[p]).any()
     ]
 
@@ -338,8 +338,8 @@ def _repeated(request: ScoreRequest, cut: Sequence[list[Window]]) -> BoolArray:
     none = np.zeros(int(first[-1]), bool)
     read = [
         (w.ids[w.body : -1], w.unit + at)
-        for at, some in zip(first[:-1], cut, strict=True)
-        for w in some
+        for at, own in zip(first[:-1], cut, strict=True)
+        for w in own
     ]
     if not read:
         return none

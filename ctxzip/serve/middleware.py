@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from ctxzip.serve.metrics import Metrics
 from ctxzip.serve.settings import Settings
 
-__all__ = ["GONE", "Gate", "problem"]
+__all__ = ["GONE", "Middleware", "problem"]
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -30,7 +30,7 @@ _DISCARDED = 8
 _ARRIVING = 32
 
 
-class Gate:
+class Middleware:
     """An ASGI application around another. Bodies are read here, whole, before the routes run.
 
     Args:

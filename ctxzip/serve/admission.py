@@ -15,7 +15,7 @@ from ctxzip.serve.metrics import Metrics
 from ctxzip.serve.settings import Settings
 from ctxzip.types import Budget, Compressor, Document, Options
 
-__all__ = ["BusyError", "Desk", "warm"]
+__all__ = ["Admission", "BusyError", "warm"]
 
 # Requests with equal options share batches and threads; so many kinds may be at work at once.
 _KINDS = 8
@@ -34,7 +34,7 @@ class _Kind:
     inside: int = 0
 
 
-class Desk:
+class Admission:
     """Hands requests to the compressors. Used by one event loop.
 
     Args:
