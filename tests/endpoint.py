@@ -19,6 +19,8 @@ class StubEndpoint:
     Attributes:
         asked: how often each prompt came.
         most: most requests that were in progress at a time.
+        address: host and port.
+        url: what ``Chat(base_url=)`` takes.
     """
 
     def __init__(self, answer: Callable[[str, int], object]) -> None:
@@ -64,7 +66,8 @@ class StubEndpoint:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        self.address = ("127.0.0.1", int(self._server.server_address[1]))
+        self.url = f"http://127.0.0.1:{self.address[1]}/v1"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:

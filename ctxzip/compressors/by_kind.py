@@ -167,6 +167,8 @@ class Mixed(BatchCompressor):
         if budget.ratio is None and budget.tokens is None:
             budget = replace(budget, ratio=DEFAULT_RATIO)
         ceiling = budget.ceiling(before)
+        if ceiling is not None and ceiling >= before:  # as it is, whatever it is
+            return self._compressor(False, self.options).compress_many([request])[0]
         room = before if ceiling is None else min(before, ceiling)
         groups = [
             _Group([i for i, code in enumerate(flags) if code is kind], kind)

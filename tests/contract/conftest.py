@@ -1,74 +1,70 @@
-"""Every test here runs over every compressor that can run in this environment."""
+"""Every test here runs over every row that it is for; see ``rows.py`` and ``texts.py``."""
 
 from __future__ import annotations
 
-import os
+import functools
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
 
-import ctxzip
-
-# `CTXZIP_EXAMPLES=2000 pytest tests/contract` looks harder, at other examples every time.
-EXAMPLES = int(os.environ.get("CTXZIP_EXAMPLES", "0"))
-settings.register_profile(
-    "contract",
-    max_examples=EXAMPLES or 25,
-    deadline=None,
-    derandomize=not EXAMPLES,
-    suppress_health_check=[
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.too_slow,
-        HealthCheck.data_too_large,
-    ],
-)
-settings.load_profile("contract")
-
-NAMES = ["auto", *(info.name for info in ctxzip.list_compressors() if info.available)]
-# A million words take the models minutes; what needs none shows in every run that they pass.
-SLOW = set(NAMES) - {"lexical"}
+from .rows import ROWS, Loaded, Machine
+from .texts import KINDS
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "compressor" in metafunc.fixturenames:
-        long = metafunc.function.__name__ == "test_a_million_words"
-        # ``auto`` routes to the others, which go through what takes long themselves.
-        drawn = hasattr(metafunc.function, "hypothesis") or "words" in metafunc.function.__name__
-        drawn = drawn or "monotonous" in metafunc.function.__name__
-        marks = {name: [pytest.mark.slow] if long and name in SLOW else [] for name in NAMES}
-        metafunc.parametrize(
-            "compressor",
-            [pytest.param(name, marks=marks[name]) for name in NAMES[drawn:]],
-            indirect=True,
-        )
+    """``row`` goes over the rows, ``kind`` over the kinds of text.
+
+    ``@pytest.mark.rows("extractive")`` leaves those rows of which a fact is true.
+    """
+    if "row" in metafunc.fixturenames:
+        facts = [fact for mark in metafunc.definition.iter_markers("rows") for fact in mark.args]
+        much = getattr(metafunc.function, "drawn", False) or "tries_long" in facts
+        rows = [
+            row
+            for row in ROWS
+            if all(getattr(row, fact) for fact in facts) and (much or not row.stands_in)
+        ]
+        metafunc.parametrize("row", rows, ids=str, indirect=True)
+    if "kind" in metafunc.fixturenames:
+        metafunc.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    found = Machine(tmp_path_factory.mktemp("machine"))
+    yield found
+    found.close()
 
 
 @pytest.fixture
-def compressor(request: pytest.FixtureRequest) -> str:
-    """The name of a compressor. What needs a download is left out; what is shipped never is."""
-    name: str = request.param
-    if name not in ("auto", "lexical", "mini"):
-        try:
-            ctxzip.load(name).warmup()
-        except (ctxzip.MissingExtraError, ctxzip.ModelError) as error:
-            pytest.skip(str(error))
-    return name
+def row(request: pytest.FixtureRequest, machine: Machine) -> Loaded:
+    return Loaded(request.param, machine)
 
 
 @pytest.fixture(autouse=True)
-def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whoever opens a connection fails, in whatever test it happens."""
+def no_network(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whoever opens a connection fails, in whatever test it happens; but for the endpoint here."""
     opened: list[object] = []
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
 
-    def refuse(*arguments: object, **_: object) -> None:
-        opened.append(arguments)
-        raise OSError("the contract tests allow no network")
+    def guarded(real: Callable[..., object], place: int) -> Callable[..., object]:
+        @functools.wraps(real)
+        def ask(*arguments: object, **more: object) -> object:
+            wanted = arguments[place] if place < len(arguments) else None
+            here = machine.address
+            if here is not None and wanted in (here, here[0]):
+                return real(*arguments, **more)
+            opened.append(arguments)
+            raise OSError("the contract tests allow no network")
 
-    for name in ("connect", "connect_ex", "sendto"):
-        monkeypatch.setattr(socket.socket, name, refuse)
+        return ask
+
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, guarded(getattr(socket.socket, name), 1))
+    monkeypatch.setattr(socket.socket, "sendto", guarded(socket.socket.sendto, 99))
     for name in ("create_connection", "getaddrinfo", "gethostbyname"):
-        monkeypatch.setattr(socket, name, refuse)
+        monkeypatch.setattr(socket, name, guarded(getattr(socket, name), 0))
     yield
     assert not opened, f"the network was asked for: {opened[0]}"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
-import ctxzip
-from ctxzip import BudgetError, Document, Options
+from ctxzip import BudgetError, Compression, Document, Options
 
-from .promises import check
+from .drawn import drawn
+from .rows import Loaded
 from .texts import FENCE, SENTENCES, TABLE, prose
 
 CODE = [
@@ -49,13 +48,11 @@ def requests(draw: st.DrawFn) -> tuple[list[Document], Options]:
     return found, options
 
 
-def follows(compressor: str, documents: list[Document], options: Options, ceiling: int) -> None:
+def follows(row: Loaded, documents: list[Document], options: Options, ceiling: int) -> None:
     """Compress under a ceiling, or under the one that the error asks for; at that one exactly."""
 
-    def under(tokens: int) -> ctxzip.Compression:
-        result = ctxzip.compress(
-            documents, query="pump", target_tokens=tokens, compressor=compressor, options=options
-        )
+    def under(tokens: int) -> Compression:
+        result = row.compress(documents, query="pump", target_tokens=tokens, options=options)
         assert result.tokens_after <= tokens == result.ceiling
         return result
 
@@ -67,35 +64,39 @@ def follows(compressor: str, documents: list[Document], options: Options, ceilin
             under(caught.needed - 1)
         assert caught.needed == again.value.needed > caught.ceiling == ceiling
         result = under(caught.needed)
-    if result.documents[0].kept is None:
-        return  # a summary; that it holds what is protected is tested elsewhere
     texts = [document.text for document in documents]
-    check(result, texts, separator=options.separator, titles=options.titles)
-    for document, spans in zip(result.documents, options.protect_spans, strict=True):
-        kept = {at for start, end in document.kept or () for at in range(start, end)}
-        assert all(kept.issuperset(range(*span)) for span in spans)
+    row.check(result, texts, separator=options.separator, titles=options.titles)
+    if row.facts.extractive:
+        for document, spans in zip(result.documents, options.protect_spans, strict=True):
+            kept = {at for start, end in document.kept or () for at in range(start, end)}
+            assert all(kept.issuperset(range(*span)) for span in spans)
+    for document, spans in zip(documents, options.protect_spans, strict=True):
+        assert all(document.text[start:end] in result.text for start, end in spans)
 
 
-@given(asked=requests(), ceiling=st.integers(0, 120))
-def test_what_is_needed_suffices(
-    compressor: str, asked: tuple[list[Document], Options], ceiling: int
-):
-    follows(compressor, *asked, ceiling)
+@drawn(asked=requests(), ceiling=st.integers(0, 120))
+def test_what_is_needed_suffices(row: Loaded, asked: tuple[list[Document], Options], ceiling: int):
+    follows(row, *asked, ceiling)
 
 
-@given(asked=requests(), ceiling=st.integers(0, 120))
-def test_what_is_needed_suffices_by_default(asked: tuple[list[Document], Options], ceiling: int):
-    follows("auto", *asked, ceiling)
-
-
-def test_each_kind_fits_alone_but_not_both(compressor: str):
+def test_each_kind_fits_alone_but_not_both(row: Loaded):
     text = "The harbour was closed. Ships waited outside for the pilot to come on board. " * 40
     code = "def harbour(x):\n    y = x + 1\n    return y\n\n" * 60
     options = Options(protect_spans=([(0, 900)], [(0, 900)]))
-    asked = {"query": "harbour", "compressor": compressor, "options": options}
     with pytest.raises(BudgetError) as caught:
-        ctxzip.compress([text, code], target_tokens=400, **asked)
+        row.compress([text, code], query="harbour", target_tokens=400, options=options)
     assert 400 < caught.value.needed < 800
-    result = ctxzip.compress([text, code], target_tokens=caught.value.needed, **asked)
+    result = row.compress(
+        [text, code], query="harbour", target_tokens=caught.value.needed, options=options
+    )
     assert text[:900] in result.text
     assert code[:900] in result.text
+
+
+@pytest.mark.rows("unfloored")
+def test_both_kinds_that_fit_are_returned_as_they_are(row: Loaded):
+    some = [Document(CODE[0], title="pump.py"), Document("It runs. It is new."), Document("")]
+    for ratio, target_tokens in ((1, None), (None, 9_000)):
+        result = row.compress(some, ratio, target_tokens=target_tokens)
+        assert [document.text for document in result.documents] == [d.text for d in some]
+        assert result.tokens_after == result.tokens_before

@@ -1,10 +1,18 @@
-"""Texts and strategies for the contract tests: every script, every kind of markup."""
+"""Texts and strategies for the contract tests: every script, every kind of markup, source code.
+
+A kind of text is an entry of ``KINDS``; every drawn test on length, spans, protection and isolation
+goes over all of them.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from hypothesis import strategies as st
+
+from ctxzip import Document
 
 SENTENCES = [
     "The pump in hall 3 was replaced on 14 May 2024.",
@@ -123,3 +131,132 @@ json_documents = st.one_of(
     st.dictionaries(st.text(max_size=8), json_values, min_size=1, max_size=8),
     st.lists(json_values, min_size=1, max_size=8),
 )
+
+
+# --- source code ------------------------------------------------------------------------------
+
+PYTHON = [
+    "import os\nfrom pump.hall import Valve, close_all\n",
+    "LIMIT = 2.5  # bar; must not be exceeded\nRETRIES: int = 10",
+    "def start(valve, speed=3):\n    # not before the pressure has fallen\n    valve.open()\n"
+    '    if valve.pressure > LIMIT:\n        raise ValueError(f"{valve.id} is at {speed}")\n'
+    "    for step in range(speed):\n        valve.turn(step)\n        valve.wait(0.5)\n"
+    "    return valve.state",
+    "def stop(valve):\n\tvalve.close()\n\treturn None",
+    'class Pump(Machine):\n    """A pump in hall 3.\n\n    It is new since 14 May 2024.\n    """\n'
+    '\n    name = "INV-2024-00731"\n\n    def __init__(self, hall):\n        self.hall = hall\n'
+    "        self.valves = []\n\n    @property\n    def running(self):\n"
+    "        return any(valve.is_open for valve in self.valves)\n\n"
+    "    async def drain(self):\n        while self.running:\n            await sleep(1)\n"
+    "        # 東京 never answers\n        return len(self.valves)",
+    "@cached(ttl=60)\ndef température(café, *, e=None, **rest):\n    try:\n"
+    "        return café[e]\n    except KeyError:\n        return rest",
+    'TABLE = {\n    "hall": 3,\n    "limits": [2.5, 8, 10],\n    "note": """not\n\ntested""",\n}',
+    "def one(x): return x + 1",
+    "if __name__ == '__main__':\n    start(Valve(7))\n    print('done')",
+    "x = 1",
+    "# a comment that nobody needs, <|endoftext|>",
+    "def broken(:\n    return ]",
+]
+SCRIPT = [
+    "import { log } from './log.js';",
+    "// not now\nexport function add(x, y) {\n  const sum = x + y;\n  if (sum > 3) {\n"
+    "    log(sum);\n    save(sum);\n  }\n  return sum;\n}",
+    "class Box {\n  open() {\n    this.lid = null;\n    return this;\n  }\n\n"
+    "  close() {\n    this.lid = 'INV-2024-00731';\n    return this;\n  }\n}",
+    "const wait = async (ms) => {\n  await sleep(ms);\n  return ms;\n};",
+    "var a=1;function f(x){return x+a};f(2);",
+]
+
+
+@st.composite
+def code(draw: st.DrawFn, least: int = 1, most: int = 6) -> str:
+    """A file of one language, with any end of line."""
+    pieces = draw(st.sampled_from([PYTHON, PYTHON, SCRIPT]))
+    chosen = draw(st.lists(st.sampled_from(pieces), min_size=least, max_size=most))
+    text = draw(st.sampled_from(["\n\n\n", "\n\n", "\n"])).join(chosen)
+    text += draw(st.sampled_from(["\n", "", "\n\n"]))
+    return text.replace("\n", draw(st.sampled_from(["\n", "\n", "\r\n"])))
+
+
+def file_of(text: str) -> Document:
+    """A document whose name says in which language it is."""
+    return Document(text, id="a.js" if any(p in text for p in ("function", "=> {")) else "a.py")
+
+
+# --- kinds ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of text that every compressor is held to the promises on.
+
+    Attributes:
+        name: stands in the names of the tests.
+        text: draws one text, the empty one included.
+        long: draws a text with something to choose from.
+        samples: a few texts that are always tried.
+        question: about the samples.
+        literals: what may stand in a text, and may be protected.
+        files: a text is handed over as a document with a file's name.
+    """
+
+    name: str
+    text: st.SearchStrategy[str]
+    long: st.SearchStrategy[str]
+    samples: Sequence[str]
+    question: str
+    literals: Sequence[str]
+    files: bool = False
+
+    @property
+    def several(self) -> st.SearchStrategy[list[str]]:
+        """Draws the texts of one request."""
+        return st.lists(self.text, min_size=1, max_size=5)
+
+    def document(self, text: str, **more: object) -> Document:
+        """A text as it is handed over."""
+        return Document(text, id=file_of(text).id if self.files else None, **more)
+
+    def prompt(self, texts: Sequence[str]) -> list[Document]:
+        """Several texts as they are handed over."""
+        return [self.document(text) for text in texts]
+
+
+PROSE = Kind(
+    "prose",
+    texts(),
+    prose(),
+    samples=[" ".join(SENTENCES[:9]), " ".join(SENTENCES[9:18])],
+    question="Which limit has the pump, and when was it replaced?",
+    literals=[
+        "INV-2024-00731",
+        "2.5 bar",
+        "東京",
+        "n't",
+        "👩‍👩‍👧‍👦",
+        "<|endoftext|>",
+        "e\u0301",
+        "x=1;y",
+        "  ",
+    ],
+)
+CODE = Kind(
+    "code",
+    code(0),
+    code(2),
+    samples=["\n\n\n".join(PYTHON[:6]) + "\n", "\n\n".join(SCRIPT) + "\n"],
+    question="How is the valve opened?",
+    literals=[
+        "valve.pressure > LIMIT",
+        "2.5",
+        "東京",
+        "return",
+        "self.",
+        "}\n",
+        "    ",
+        "<|endoftext|>",
+    ],
+    files=True,
+)
+KINDS = (PROSE, CODE)

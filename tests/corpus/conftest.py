@@ -1,10 +1,8 @@
-"""Small corpora, and the command as users run it."""
+"""Small corpora."""
 
 import json
 import random
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -51,16 +49,6 @@ def output_of(folder):
         for path in folder.iterdir()
         if path.name.startswith("part-") or path.name == "errors.jsonl"
     }
-
-
-def command(*arguments):
-    return [sys.executable, "-m", "ctxzip", "corpus", *map(str, arguments)]
-
-
-def ctxzip_corpus(*arguments, **more):
-    return subprocess.run(
-        command(*arguments), capture_output=True, check=False, encoding="utf-8", **more
-    )
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from ctxzip.corpus import job
 from ctxzip.corpus.read.formats import Fields
 from ctxzip.corpus.settings import Settings
 from ctxzip.errors import InputError
-from tests.corpus.conftest import ctxzip_corpus, output_of, read_lines, records, write_lines
+from tests.command import called
+from tests.corpus.conftest import output_of, read_lines, records, write_lines
 
 LEXICAL = Settings(ratio=0.5, compressor="lexical", shard_bytes=4096)
 
@@ -130,11 +131,12 @@ def test_faulty_records_are_set_aside_with_a_reason(tmp_path):
 def test_strict_gives_exit_code_three(tmp_path):
     path = tmp_path / "in.jsonl"
     path.write_text('{"text": "A good one."}\n{"body": 1}\n')
-    plain = ctxzip_corpus("compress", path, "-o", tmp_path / "a", "-c", "lexical", "-w", 1)
+    more = ("-c", "lexical", "-w", 1)
+    plain = called("corpus", "compress", path, "-o", tmp_path / "a", *more)
     assert plain.returncode == 0
     assert "errors" in plain.stderr
-    strict = ("compress", path, "-o", tmp_path / "b", "-c", "lexical", "-w", 1, "--strict")
-    assert ctxzip_corpus(*strict).returncode == 3
+    strict = called("corpus", "compress", path, "-o", tmp_path / "b", *more, "--strict")
+    assert strict.returncode == 3
 
 
 def test_nonsense_is_refused_before_any_work(tmp_path, corpus):
@@ -256,9 +258,9 @@ def test_the_report_escapes_and_shows_what_went(tmp_path):
     text = "<script>alert(1)</script> is here. The rest of it is dull. So is this one, really."
     path = write_lines(tmp_path / "in.jsonl", [{"id": 1, "text": text}])
     page = tmp_path / "r.html"
-    done = ctxzip_corpus(
-        "compress", path, "-o", tmp_path / "out", "-c", "lexical", "-w", 1, "--report", page,
-        "--price", 2.5,
+    done = called(
+        "corpus", "compress", path, "-o", tmp_path / "out", "-c", "lexical", "-w", 1,
+        "--report", page, "--price", 2.5,
     )  # fmt: skip
     assert done.returncode == 0
     assert "money" in done.stderr

@@ -12,7 +12,8 @@ from ctxzip.corpus.prune.similar import Signatures, fold, jaccard, shingles
 from ctxzip.corpus.settings import Settings
 from ctxzip.corpus.show.stats import measure
 from ctxzip.errors import InputError
-from tests.corpus.conftest import ctxzip_corpus, passage, read_lines, records, write_lines
+from tests.command import called
+from tests.corpus.conftest import passage, read_lines, records, write_lines
 
 
 def test_duplicates_near_duplicates_and_what_only_looks_like_one(tmp_path):
@@ -85,7 +86,7 @@ def test_a_single_repeated_line_between_paragraphs_stays():
 def test_a_dry_run_writes_nothing_and_shows_what_would_go(tmp_path):
     source = write_lines(tmp_path / "in.jsonl", [*records(4), *records(2)])
     listed = tmp_path / "gone.jsonl"
-    run = ctxzip_corpus("prune", source, "--dry-run", "--list", listed)
+    run = called("corpus", "prune", source, "--dry-run", "--list", listed)
     assert run.returncode == 0
     assert "duplicate: 2 records" in run.stderr
     assert [json.loads(line)["kind"] for line in listed.read_text().splitlines()] == [

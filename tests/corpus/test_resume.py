@@ -18,14 +18,8 @@ from ctxzip.corpus.work.cache import ChunkCache
 from ctxzip.corpus.work.local import LocalEngine
 from ctxzip.errors import InputError
 from ctxzip.kit.disk import OutputError, write_whole
-from tests.corpus.conftest import (
-    command,
-    ctxzip_corpus,
-    output_of,
-    read_lines,
-    records,
-    write_lines,
-)
+from tests.command import called, line, started
+from tests.corpus.conftest import output_of, read_lines, records, write_lines
 
 LEXICAL = Settings(ratio=0.5, compressor="lexical", shard_bytes=4096)
 
@@ -39,14 +33,14 @@ def test_killed_at_random_moments_the_output_is_that_of_one_run(tmp_path):
     rows = records(400)
     rows[7] = {"id": "bad"}
     source = write_lines(tmp_path / "in.jsonl", rows)
-    arguments = ("compress", source, "-c", "lexical", "--shard-mb", 0.01, "--quiet", "-o")
+    arguments = ("corpus", "compress", source, "-c", "lexical", "--shard-mb", 0.01, "--quiet", "-o")
     begun = time.monotonic()
-    assert ctxzip_corpus(*arguments, tmp_path / "whole", "-w", 1).returncode == 0
+    assert started(*arguments, tmp_path / "whole", "-w", 1).returncode == 0
     patience = time.monotonic() - begun
     killed = 0
     for attempt in range(40):
         workers = 1 + attempt % 2
-        child = subprocess.Popen(command(*arguments, tmp_path / "out", "-w", workers))
+        child = subprocess.Popen(line(*arguments, tmp_path / "out", "-w", workers))
         try:
             child.wait(timeout=patience * draw.uniform(0.3, 0.9))
         except subprocess.TimeoutExpired:
@@ -73,8 +67,18 @@ def test_killed_at_random_moments_the_output_is_that_of_one_run(tmp_path):
 
 def test_ctrl_c_finishes_the_shard_and_says_how_to_go_on(tmp_path):
     source = write_lines(tmp_path / "in.jsonl", records(3000))
-    arguments = command(
-        "compress", source, "-c", "lexical", "--shard-mb", 0.01, "-w", 1, "-o", tmp_path / "out"
+    arguments = line(
+        "corpus",
+        "compress",
+        source,
+        "-c",
+        "lexical",
+        "--shard-mb",
+        0.01,
+        "-w",
+        1,
+        "-o",
+        tmp_path / "out",
     )
     child = subprocess.Popen(arguments, stderr=subprocess.PIPE)
     done = tmp_path / "out" / ".ctxzip" / "done"
@@ -168,15 +172,15 @@ def test_a_full_disk_is_an_error_and_finished_shards_stay(tmp_path):
     rows[200]["text"] = " ".join(row["text"] for row in rows[:60])
     source = write_lines(tmp_path / "in.jsonl", rows)
     arguments = (
-        "compress", source, "-o", tmp_path / "out", "-c", "lexical", "-w", 1, "--shard-mb", 0.004,
-        "--ratio", 0.9, "--no-cache",
+        "corpus", "compress", source, "-o", tmp_path / "out", "-c", "lexical", "-w", 1,
+        "--shard-mb", 0.004, "--ratio", 0.9, "--no-cache",
     )  # fmt: skip
-    failed = ctxzip_corpus(*arguments, preexec_fn=_without_room)
+    failed = started(*arguments, preexec_fn=_without_room)
     assert failed.returncode == 1
     assert "cannot be written" in failed.stderr
     assert "Traceback" not in failed.stderr
     assert read_lines(tmp_path / "out")
-    assert ctxzip_corpus(*arguments).returncode == 0
+    assert called(*arguments).returncode == 0
     ids = [row["id"] for row in read_lines(tmp_path / "out")]
     assert ids == [row["id"] for row in rows]
 

@@ -78,7 +78,7 @@ def test_the_same_ids_and_word_probabilities(folder: Path, reference: Any):
             np.testing.assert_allclose(reading.plain, means, atol=1e-5)
 
 
-@pytest.mark.parametrize("rate", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
+@pytest.mark.parametrize("rate", [0.2, 0.5, 0.8])
 def test_the_same_words_at_every_rate(reference: Any, decisions: Any, rate: float):
     settings = LLMLingua2(compat=True)
     for text in checkpoints.texts(12, seed=int(rate * 10)):

@@ -28,16 +28,13 @@ HOSTILE = [
 
 
 def seconds(function: Callable[[str], object], text: str) -> float:
-    best = float("inf")
     gc.disable()
     try:
-        for _ in range(3):
-            begin = time.process_time()
-            function(text)
-            best = min(best, time.process_time() - begin)
+        begin = time.process_time()
+        function(text)
+        return time.process_time() - begin
     finally:
         gc.enable()
-    return best
 
 
 @pytest.mark.parametrize("piece", HOSTILE, ids=repr)
@@ -46,6 +43,12 @@ def test_hostile_text_takes_linear_time(function: Callable[[str], object], piece
     small, factor = 6_000, 10
     text = piece * (small // len(piece))
     function(text)
-    # Quadratic work would give 100; a floor keeps the clock's grain out of the ratio.
-    ratio = seconds(function, text * factor) / max(seconds(function, text), 2e-3)
-    assert ratio < 4 * factor
+    # Quadratic work would give 100; a floor keeps the clock's grain out of the ratio. What looks
+    # too slow is looked at again: something else may have held the processor.
+    short, long = float("inf"), float("inf")
+    for _ in range(5):
+        short = min(short, seconds(function, text))
+        long = min(long, seconds(function, text * factor))
+        if long < 4 * factor * max(short, 2e-3):
+            return
+    raise AssertionError(f"{factor} times the text takes {long / short:.0f} times as long")

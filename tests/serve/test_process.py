@@ -19,6 +19,7 @@ import pytest
 from ctxzip.errors import MissingExtraError
 from ctxzip.serve import command
 from tests.benchmarks.serving import body_of, serving
+from tests.command import called
 
 HEADERS = {"Content-Type": "application/json"}
 
@@ -122,22 +123,17 @@ def test_a_service_that_is_told_to_stop_answers_what_it_has_begun() -> None:
         assert load.refused + len(load.lost) == 6
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command_line = [sys.executable, "-m", "ctxzip", *arguments]
-    return subprocess.run(command_line, capture_output=True, text=True, timeout=60, check=False)
-
-
 def test_what_cannot_start_says_why(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        found = run("serve", "--compressor", "lexical", "--port", port)
+        found = called("serve", "--compressor", "lexical", "--port", port)
     assert found.returncode == 1
     assert f"port {port}" in found.stderr
     assert "Traceback" not in found.stderr
-    found = run("serve", "--compressor", "lexicl", "--port", "0")
+    found = called("serve", "--compressor", "lexicl", "--port", "0")
     assert found.returncode == 1
     assert "Nearest: lexical" in found.stderr
-    found = run("serve", "--api-key-file", str(tmp_path / "none"), "--port", "0")
+    found = called("serve", "--api-key-file", tmp_path / "none", "--port", "0")
     assert found.returncode == 1
     assert "API key file" in found.stderr
 

@@ -195,16 +195,19 @@ def test_soft_spans_are_sorted_disjoint_and_inside(text: str) -> None:
 def test_time_grows_linearly(unit: str) -> None:
     def seconds(length: int) -> float:
         text = (unit * length)[:length]
-        best = float("inf")
-        for _ in range(3):
-            started = time.process_time()
-            soft(text)
-            best = min(best, time.process_time() - started)
-        return best
+        begun = time.process_time()
+        soft(text)
+        return time.process_time() - begun
 
     soft("warm 不")
-    # Eight times the text: 8 when linear, 64 when quadratic.
-    assert seconds(160_000) < 30 * max(seconds(20_000), 0.001)
+    # Eight times the text: 8 when linear, 64 when quadratic. What looks too slow is looked at
+    # again: something else may have held the processor.
+    short, long = float("inf"), float("inf")
+    for _ in range(5):
+        short, long = min(short, seconds(20_000)), min(long, seconds(160_000))
+        if long < 30 * max(short, 0.001):
+            return
+    raise AssertionError(f"eight times the text takes {long / short:.0f} times as long")
 
 
 def test_hard_literals_overlap() -> None:

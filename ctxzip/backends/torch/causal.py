@@ -214,10 +214,11 @@ class Seq2SeqModel:
         self.model = load_model(
             name, placement, "AutoModelForSeq2SeqLM", "ForConditionalGeneration"
         )
+        self._lock = threading.Lock()
 
     def generate(
         self, prompts: Sequence[str], *, source_tokens: int, new_tokens: Sequence[int], beams: int
-    ) -> tuple[list[str], tuple[str, ...]]:
+    ) -> tuple[list[str], list[tuple[str, ...]]]:
         """Write one text per prompt, greedily or by beam search; never sampled.
 
         Prompts of one length limit are batched by length, and a batch pads only what is left.
@@ -229,30 +230,22 @@ class Seq2SeqModel:
             beams: 1 for greedy search.
 
         Returns:
-            The texts without special tokens, and notes.
+            The texts without special tokens, and notes on each.
         """
         torch = require("torch")
         notes: list[str] = []
-        encoded = self.tokenizer(list(prompts), truncation=False)["input_ids"]
-        if any(len(ids) > source_tokens for ids in encoded):
-            notes.append(f"the model reads {source_tokens} tokens; longer prompts were cut")
-        lengths = [min(len(ids), source_tokens) for ids in encoded]
+        whole, encoded = self._encoded(prompts, source_tokens)
+        said = f"the model reads {source_tokens} tokens; the prompt was cut"
         texts = [""] * len(prompts)
         device = self.model.device
         most = _CPU_TOKENS * 4 if device.type == "cpu" else _GPU_TOKENS
 
         def run(members: list[int]) -> list[str]:
-            inputs = self.tokenizer(
-                [prompts[i] for i in members],
-                truncation=True,
-                max_length=source_tokens,
-                padding=True,
-                return_tensors="pt",
-            )
+            ids = torch.tensor([encoded[i] for i in members], device=device)  # of one length
             with torch.inference_mode(), _quiet():
                 found = self.model.generate(
-                    input_ids=inputs["input_ids"].to(device),
-                    attention_mask=inputs["attention_mask"].to(device),
+                    input_ids=ids,
+                    attention_mask=torch.ones_like(ids),
                     max_new_tokens=new_tokens[members[0]],
                     num_beams=beams,
                     do_sample=False,
@@ -260,10 +253,19 @@ class Seq2SeqModel:
             decoded: list[str] = self.tokenizer.batch_decode(found, skip_special_tokens=True)
             return decoded
 
-        for batch in _unpadded(lengths, new_tokens, most):
+        for batch in _unpadded(list(map(len, encoded)), new_tokens, most):
             for i, text in zip(batch, halving(run, batch, notes), strict=True):
                 texts[i] = text.strip()
-        return texts, tuple(notes)
+        return texts, [(*notes, said) if length > source_tokens else (*notes,) for length in whole]
+
+    def _encoded(
+        self, prompts: Sequence[str], source_tokens: int
+    ) -> tuple[list[int], list[list[int]]]:
+        """Lengths of prompts in tokens, and their ids, cut to the model's window."""
+        with self._lock:  # a tokenizer keeps how it shall truncate
+            whole = self.tokenizer(list(prompts), truncation=False)["input_ids"]
+            ids = self.tokenizer(list(prompts), truncation=True, max_length=source_tokens)
+        return list(map(len, whole)), ids["input_ids"]
 
 
 def _unpadded(lengths: Sequence[int], limits: Sequence[int], most: int) -> Iterator[list[int]]:

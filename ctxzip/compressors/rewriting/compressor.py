@@ -13,7 +13,7 @@ from time import perf_counter
 from types import MappingProxyType
 
 from ctxzip.compressors.rewriting.check import unsupported
-from ctxzip.compressors.rewriting.writers import Writer
+from ctxzip.compressors.rewriting.writers import Writer, Written
 from ctxzip.errors import BudgetError, InputError
 from ctxzip.kit.batch import BatchCompressor
 from ctxzip.render.result import identity
@@ -31,6 +31,9 @@ from ctxzip.types import (
 )
 
 __all__ = ["RewritingCompressor"]
+
+
+_NOTHING = Written("")  # of documents without text
 
 
 class RewritingCompressor(BatchCompressor):
@@ -78,16 +81,19 @@ class RewritingCompressor(BatchCompressor):
         prepared = [prepare(request, self.options) for request in requests]
         done = [self._untouched(p) for p in prepared]
         todo = [i for i, result in enumerate(done) if result is None]
+        sources = {i: self._source(prepared[i]) for i in todo}
+        asked = [i for i in todo if sources[i]]
         begun = perf_counter()
-        written: list[str | Exception] = []
-        notes: tuple[str, ...] = ()
-        if todo:
-            written, notes = self._writer.write(
-                [(requests[i].query or "", self._source(prepared[i])) for i in todo],
-                [prepared[i].ceiling for i in todo],
+        written: dict[int, Written] = {}
+        if asked:
+            found = self._writer.write(
+                [(requests[i].query or "", sources[i]) for i in asked],
+                [prepared[i].ceiling for i in asked],
             )
-        share = (perf_counter() - begun) / max(1, len(todo))
-        for i, text in zip(todo, written, strict=True):
+            written = dict(zip(asked, found, strict=True))
+        share = (perf_counter() - begun) / max(1, len(asked))
+        for i in todo:
+            text, notes = written.get(i, _NOTHING)
             prepared[i].seconds["write"] = share
             if isinstance(text, Exception):
                 done[i] = self._fallen_back(requests[i], text)

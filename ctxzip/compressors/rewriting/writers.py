@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ctxzip.backends.chat import Chat, ChatClient, ChatError
 from ctxzip.errors import InputError
@@ -43,13 +43,20 @@ class Abstractive:
             raise InputError("beams, max_tokens and source_tokens must be at least 1.")
 
 
+class Written(NamedTuple):
+    """A summary, or the reason why there is none, and what the caller should know of it."""
+
+    text: str | Exception
+    notes: tuple[str, ...] = ()
+
+
 class Writer(Protocol):
     """Writes a summary for each pair of question and text. Thread-safe."""
 
     def write(
         self, asked: Sequence[tuple[str, str]], limits: Sequence[int | None]
-    ) -> tuple[list[str | Exception], tuple[str, ...]]:
-        """Summaries, or the reason why there is none.
+    ) -> list[Written]:
+        """One for each, alone as in any company.
 
         Args:
             asked: question (may be empty) and text.
@@ -71,7 +78,7 @@ class Seq2SeqWriter:
 
     def write(
         self, asked: Sequence[tuple[str, str]], limits: Sequence[int | None]
-    ) -> tuple[list[str | Exception], tuple[str, ...]]:
+    ) -> list[Written]:
         """See :class:`Writer`."""
         most = self._settings.max_tokens
         texts, notes = self._model().generate(
@@ -80,7 +87,7 @@ class Seq2SeqWriter:
             new_tokens=[most if limit is None else max(1, min(most, limit)) for limit in limits],
             beams=self._settings.beams,
         )
-        return list(texts), notes
+        return list(map(Written, texts, notes))
 
     def close(self) -> None:
         """Release the weights; a later call loads them again."""
@@ -100,14 +107,13 @@ class ChatWriter:
 
     def write(
         self, asked: Sequence[tuple[str, str]], limits: Sequence[int | None]
-    ) -> tuple[list[str | Exception], tuple[str, ...]]:
+    ) -> list[Written]:
         """A summary, or the reason why there is none, for each pair of question and text."""
         self._client.endpoint()
         most = self._settings.max_tokens
         tokens = [most if limit is None else max(1, min(most, limit)) for limit in limits]
         with ThreadPoolExecutor(min(self._settings.parallel, max(1, len(asked)))) as pool:
-            found = list(pool.map(self._one, asked, tokens))
-        return found, ()
+            return list(map(Written, pool.map(self._one, asked, tokens)))
 
     def close(self) -> None:
         """Nothing to release."""
