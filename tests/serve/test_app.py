@@ -56,7 +56,8 @@ class Slow:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
     compressor = Slow()
-    monkeypatch.setattr(admissions, "load", lambda name, options=None: compressor)
+    monkeypatch.setattr(admissions, "load", lambda name, **given: compressor)
+    monkeypatch.setattr(admissions, "tuned", lambda name, **given: None)
     return compressor
 
 

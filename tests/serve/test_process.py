@@ -139,7 +139,7 @@ def test_what_cannot_start_says_why(tmp_path: Path) -> None:
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("ctxzip.kit.extras.importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"ctxzip\[serve\]"):
         command._require()
 
