@@ -6,13 +6,17 @@ candidates in linear time; each is then checked by its exact Jaccard similarity.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from ctxzip.kit.arrays import BoolArray, IntArray, distinct
+from ctxzip.text.units import Kind, Passage
 
-__all__ = ["repeats"]
+__all__ = ["repeats", "stand_alone"]
 
+_DATA = (Kind.ROW, Kind.RECORD, Kind.FIELD, Kind.LINE, Kind.ENTRY, Kind.JSON_MEMBER, Kind.HUNK)
 _BANDS, _ROWS = 6, 2
 # Odd multipliers and offsets of multiply-shift hashing, fixed: same input, same output.
 _MULTIPLY = np.random.default_rng(20240607).integers(
@@ -69,6 +73,15 @@ def repeats(
         if common >= enough and not any(telling[t] for t in a ^ b):
             result[owners[later]] = True
     return result
+
+
+def stand_alone(passages: Sequence[Passage]) -> BoolArray:
+    """Units that say something of their own however alike they look, bool, shape (n,).
+
+    Rows, records, fields, events and lines belong to something: two equal ones are two facts.
+    """
+    kinds = [np.isin(passage.units.kind, _DATA) for passage in passages]
+    return np.concatenate([np.zeros(0, bool), *kinds])
 
 
 def _candidates(rows: npt.NDArray[np.uint64]) -> IntArray:

@@ -53,7 +53,7 @@ class Block(NamedTuple):
         start: first character, its marker included.
         body: first character after a list marker or quote mark; ``start`` where there is none.
         end: one past the last character that is not whitespace.
-        kind: a :class:`~ctxzip.text.units.Kind`.
+        kind: a :class:`~ctxzip.units.Kind`.
         requires: index of the table header among the blocks, or -1.
     """
 
@@ -87,6 +87,7 @@ class _Scanner:
         self.in_list = False
         self.header = -1
         self.no_json_before = 0
+        self.quoted_to = 0
         self.no_comment_before = 0
 
     def run(self) -> list[Block]:
@@ -188,10 +189,15 @@ class _Scanner:
             return 0
         fence = opening.group(1) or opening.group(2)
         close = re.compile(rf"^[ \t>]*{fence[0]}{{{len(fence)},}}[ \t\r]*$", re.M)
-        match = close.search(self.text, end)
-        stop = match.end() if match else len(self.text)
-        if self.depth and (outside := _UNQUOTED.search(self.text, end, stop)):
-            stop = outside.start()
+        stop = len(self.text)
+        if self.depth:
+            if self.quoted_to < end:
+                # Once for all fences of a quote: looking from each would be quadratic.
+                outside = _UNQUOTED.search(self.text, end)
+                self.quoted_to = outside.start() if outside else stop
+            stop = self.quoted_to
+        if match := close.search(self.text, end, stop):
+            stop = match.end()
         while self.text[stop - 1].isspace():
             stop -= 1
         return self._emit(start, start, stop, Kind.CODE)

@@ -9,15 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Protocol
 
 import numpy as np
 
 from ctxzip.kit.arrays import BoolArray, IntArray
-from ctxzip.text.spans import merge
+from ctxzip.text.spans import Slices, merge
 from ctxzip.text.units import Units
 
-__all__ = ["Layout", "TextLayout"]
+__all__ = ["Layout", "Marks", "TextLayout"]
+
+
+class Marks(IntEnum):
+    """How much is said about omissions in their place: nothing, once per parent, each."""
+
+    NONE = 0
+    PARENT = 1
+    EACH = 2
 
 
 class Layout(Protocol):
@@ -57,8 +66,12 @@ class TextLayout:
             self._strength = np.minimum(breaks, 2) + (units.start > before)
         return self._strength
 
+    def kept(self, selected: BoolArray, marks: Marks = Marks.NONE) -> Slices:
+        """See :class:`Layout`; between sentences nothing is said about omissions."""
+        return Slices(self.spans(selected))
+
     def spans(self, selected: BoolArray) -> IntArray:
-        """See :class:`Layout`; int64, shape (k, 2), merged, so that no two slices touch."""
+        """Slices of the source, int64, shape (k, 2), merged, so that no two touch."""
         chosen = np.flatnonzero(selected)
         start, end = self.units.start, self.units.end
         words = np.stack([start[chosen], end[chosen]], axis=1)

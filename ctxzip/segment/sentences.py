@@ -18,7 +18,7 @@ from ctxzip.segment.blocks import Block, blocks
 from ctxzip.segment.language import guess
 from ctxzip.text.units import Kind, Units
 
-__all__ = ["split"]
+__all__ = ["pieces", "split"]
 
 _WINDOW = 1000
 _LONG, _CUT = 1200, 1000
@@ -71,35 +71,35 @@ def split(text: str, language: str | None = None) -> Units:
     for block in blocks(safe):
         first.append(len(spans))
         if block.kind is Kind.SENTENCE or block.kind is Kind.ITEM:
-            pieces = _pieces(safe, block, language)
+            found = pieces(safe, block, language)
         else:
-            pieces = [(block.start, block.end)]
-        spans += pieces
+            found = [(block.start, block.end)]
+        spans += found
         kinds.append(block.kind)
         requires.append(-1 if block.requires < 0 else first[block.requires])
-        if len(pieces) > 1:
-            kinds += [Kind.SENTENCE] * (len(pieces) - 1)
-            requires += [-1] * (len(pieces) - 1)
+        if len(found) > 1:
+            kinds += [Kind.SENTENCE] * (len(found) - 1)
+            requires += [-1] * (len(found) - 1)
     return Units.of(spans, kinds, requires)
 
 
-def _pieces(text: str, block: Block, language: str) -> list[tuple[int, int]]:
+def pieces(text: str, block: Block, language: str) -> list[tuple[int, int]]:
     """The sentences of one block; the first begins with the marker of a list item."""
     start, body, end, _, _ = block
     inner = _INNER_GREEK if language == "el" else _INNER
     if end - start <= _QUOTED and not inner.search(text, body, end - 1):
         return [(start, end)]
-    pieces = []
+    found = []
     for stop in _shortened(text, body, _ends(text, body, end, language), language):
-        pieces.append((start, stop))
+        found.append((start, stop))
         start = _behind_space(text, stop)
-    return pieces
+    return found
 
 
 def _ends(text: str, start: int, end: int, language: str) -> list[int]:
     """Where the sentences of a paragraph end, whitespace not counted; the last is ``end``."""
     result: list[int] = []
-    position = last = start
+    position = last = wordless = start
     while position < end:
         stop = min(end, position + _WINDOW)
         part = text[position:stop]
@@ -113,7 +113,7 @@ def _ends(text: str, start: int, end: int, language: str) -> list[int]:
             trimmed = _trimmed(text, last, cut)
             if trimmed == last or (cut < end and _joined(text, trimmed, cut)):
                 continue
-            if _WORD.search(text, last, trimmed):
+            if _WORD.search(text, max(last, wordless), trimmed):
                 if aside := _ASIDE.match(text, last, trimmed):
                     result.append(aside.end())
                 result.append(trimmed)
@@ -121,6 +121,7 @@ def _ends(text: str, start: int, end: int, language: str) -> list[int]:
                 # A stray quotation mark or emoji belongs to the sentence before it.
                 result[-1] = trimmed
             else:
+                wordless = trimmed
                 continue
             last = trimmed
         # Without progress (a row of full stops) the next window begins inside a sentence.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 
 from ctxzip.kit.arrays import BoolArray, IntArray
 from ctxzip.text.units import Units
 
-__all__ = ["merge", "overlapping", "pieces"]
+__all__ = ["Slices", "merge", "overlapping", "pieces"]
 
 
 def overlapping(units: Units, spans: IntArray) -> BoolArray:
@@ -55,3 +58,48 @@ def pieces(text: str, spans: IntArray) -> str:
     """The concatenated slices of ``text``; ``spans`` is int64, shape (k, 2)."""
     pairs = zip(spans[:, 0].tolist(), spans[:, 1].tolist(), strict=True)
     return "".join([text[start:end] for start, end in pairs])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slices:
+    """What is kept of one text, and what is inserted between.
+
+    Attributes:
+        spans: slices of the source, in order, int64, shape (k, 2).
+        inserted: ``(offset, text)``, in order: text that stands where the source was left out from
+            that offset on.
+    """
+
+    spans: IntArray
+    inserted: tuple[tuple[int, str], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    def parts(self) -> Iterator[tuple[int, int, str]]:
+        """``(start, end, "")`` for a slice, ``(-1, -1, text)`` for what is inserted, in order."""
+        waiting = list(reversed(self.inserted))
+        for start, end in self.spans.tolist():
+            while waiting and waiting[-1][0] <= start:
+                yield -1, -1, waiting.pop()[1]
+            yield start, end, ""
+        while waiting:
+            yield -1, -1, waiting.pop()[1]
+
+    def text(self, source: str) -> str:
+        """The slices of ``source`` with what is inserted."""
+        if not self.inserted:
+            return pieces(source, self.spans)
+        return "".join([more or source[a:b] for a, b, more in self.parts()])
+
+    def covering(self, spans: IntArray) -> Slices:
+        """With further spans; what was inserted inside them is no longer."""
+        if not len(spans):
+            return self
+        merged = merge(np.concatenate([self.spans, spans]))
+        inserted = tuple(
+            (at, text)
+            for at, text in self.inserted
+            if not ((merged[:, 0] < at) & (at < merged[:, 1])).any()
+        )
+        return Slices(merged, inserted)

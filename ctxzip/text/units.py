@@ -25,6 +25,15 @@ class Kind(IntEnum):
     TABLE_HEADER = 4
     CODE = 5
     JSON_MEMBER = 6
+    RECORD = 7
+    FIELD = 8
+    LINE = 9
+    SECTION = 10
+    ENTRY = 11
+    MESSAGE = 12
+    HUNK = 13
+    HEAD = 14
+    CLOSER = 15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,13 +47,18 @@ class Units:
         end: one past its last character, int64, shape (n,).
         kind: a :class:`Kind` for each, int64, shape (n,).
         requires: index of a unit without which it must not be kept (a table row needs its
-            header), or -1, int64, shape (n,).
+            header; what a part of a tree belongs to), or -1, int64, shape (n,).
+        always: kept whenever the unit that it requires is, bool, shape (n,); None for none.
+        content: says something by itself, bool, shape (n,); None for every one that no other
+            requires.
     """
 
     start: IntArray
     end: IntArray
     kind: IntArray
     requires: IntArray
+    always: BoolArray | None = None
+    content: BoolArray | None = None
 
     def __len__(self) -> int:
         return len(self.start)

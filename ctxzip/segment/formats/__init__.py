@@ -1,0 +1,1 @@
+"""One reader per format: text to parts of a tree."""
