@@ -87,8 +87,10 @@ def test_everything_by_keyboard(open_page, sample):
     assert page.locator("#main").get_attribute("class") in (None, "")
     page.keyboard.press("t")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.className") == "skip"
+    # From the top of the page: where focus goes on after a key differs between browsers.
+    fresh = open_page(sample)
+    fresh.keyboard.press("Tab")
+    assert fresh.evaluate("document.activeElement.className") == "skip"
 
 
 def test_scores_on_hover(open_page, sample):
